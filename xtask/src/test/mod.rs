@@ -369,7 +369,13 @@ mod tests {
     }
 
     #[test]
-    fn each_file_of_whole_system_tests_is_in_their_program() {
-        check(&root().join("tests/tests"), "main.rs");
+    fn each_file_of_tests_that_are_one_program_is_in_it() {
+        for folder in [
+            "tests/tests",
+            "userspace/daemon/daemon/tests",
+            "userspace/plane/dpdk/tests",
+        ] {
+            check(&root().join(folder), "main.rs");
+        }
     }
 }
