@@ -1,11 +1,10 @@
-//! The header of a payload (RFC 9134 §4.3).
+//! Payloads of RTP packets with JPEG XS: RFC 9134.
 
 use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::PacketMode;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4;
-
 /// SEP of the header segment in slice mode.
 const HEADER_SEGMENT: u16 = 0x7ff;
 /// Bits of P, and of SEP.

@@ -1,8 +1,8 @@
-//! The payload of an RTP packet (RFC 8331 §2.1), checked once.
+//! Payloads of RTP packets with ANC packets: RFC 8331.
 
 use onair_net::bytes::array;
 
-use crate::ancillary::unit::{Place, Record, Signalled};
+use crate::ancillary::unit::{AncPacket, Place, Record, Signalled};
 use crate::ancillary::words::{self, packed_bytes};
 
 /// Bytes of a payload before its ANC packets: extended sequence number, length, count, field.
@@ -11,6 +11,10 @@ pub const HEADER_BYTES: usize = 8;
 const PLACE_BYTES: usize = 4;
 /// Words beside the user data: DID, SDID, count, checksum.
 const OTHER_WORDS: usize = 4;
+/// Place of the count in a payload.
+const COUNT: usize = 4;
+/// Place of the length in a payload.
+const LENGTH: usize = 2;
 
 /// Why bytes are not such a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,12 +44,6 @@ pub struct Payload<'a> {
     data: &'a [u8],
     /// What follows the length.
     pub(crate) behind: &'a [u8],
-}
-
-/// Bytes that an ANC packet with so many words of user data takes.
-#[must_use]
-pub const fn wire_bytes(user_words: usize) -> usize {
-    PLACE_BYTES + packed_bytes(OTHER_WORDS + user_words)
 }
 
 impl<'a> Payload<'a> {
@@ -106,6 +104,12 @@ impl<'a> Payload<'a> {
             field: self.field,
         }
     }
+}
+
+/// Bytes that an ANC packet with so many words of user data takes.
+#[must_use]
+pub const fn wire_bytes(user_words: usize) -> usize {
+    PLACE_BYTES + packed_bytes(OTHER_WORDS + user_words)
 }
 
 impl<'a> IntoIterator for &Payload<'a> {
@@ -189,5 +193,93 @@ impl WirePacket<'_> {
             is_parity_wrong: !summed().all(words::has_parity),
             is_checksum_wrong: words::checksum(summed()) != checksum,
         }
+    }
+}
+
+/// Replaces `out` by one payload with the packets of a frame or field, of at most `most` bytes: as many as fit, in order.
+/// Returns how many did not. The extended sequence number is 0. Parity and checksums are computed anew.
+pub fn write<'a>(
+    packets: impl IntoIterator<Item = AncPacket<'a>>,
+    field: Signalled,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> usize {
+    out.clear();
+    begin(field, out);
+    let mut packets = packets.into_iter();
+    let mut left = 0;
+    for packet in packets.by_ref() {
+        if !push(&packet, 0, most, out) {
+            left = 1;
+            break;
+        }
+    }
+    left + packets.count()
+}
+
+/// A payload without ANC packets, behind those that are there.
+pub(crate) fn begin(field: Signalled, payloads: &mut Vec<u8>) {
+    payloads.extend([0, 0, 0, 0, 0, field.bits() << 6, 0, 0]);
+}
+
+/// Appends an ANC packet to the last payload, which begins at `start`. `false`: the payload has no room for it within
+/// `most` bytes, and is as before.
+pub(crate) fn push(
+    packet: &AncPacket<'_>,
+    start: usize,
+    most: usize,
+    payloads: &mut Vec<u8>,
+) -> bool {
+    let needed = wire_bytes(packet.words().len());
+    let all = payloads.len() - start + needed;
+    let Ok(length) = u16::try_from(all - HEADER_BYTES) else {
+        return false;
+    };
+    if all > most || payloads[start + COUNT] == u8::MAX {
+        return false;
+    }
+    append(packet, needed, payloads);
+    payloads[start + COUNT] += 1;
+    payloads[start + LENGTH..start + COUNT].copy_from_slice(&length.to_be_bytes());
+    true
+}
+
+/// An ANC packet, with parity and checksum of its own.
+fn append(packet: &AncPacket<'_>, bytes: usize, payloads: &mut Vec<u8>) {
+    payloads.extend(packet.record.place.bits().to_be_bytes());
+    let (did, sdid) = packet.kind();
+    let count = u8::try_from(packet.data().len()).expect("at most MOST_WORDS");
+    let words = [did, sdid, count].into_iter().chain(packet.data());
+    let words = words.map(words::with_parity);
+    let sum = words::checksum(words.clone());
+    let start = payloads.len();
+    payloads.resize(start - 4 + bytes, 0);
+    words::pack(words.chain([sum]), &mut payloads[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ancillary::rfc8331::Payload;
+    use crate::ancillary::unit::{Place, Unit, UnitWriter};
+
+    #[test]
+    fn payload_of_three_packets_with_room_for_two_then_one_left() {
+        let mut unit = vec![0; 400];
+        let mut writer = UnitWriter::new(&mut unit).unwrap();
+        for data in [&[1, 2, 3][..], &[4; 6], &[5]] {
+            writer.push(Place::default(), (0x61, 2), data).unwrap();
+        }
+        let unit = Unit::parse(&unit).unwrap();
+        let most = HEADER_BYTES + wire_bytes(3) + wire_bytes(6);
+        let mut out = vec![7];
+        assert_eq!(write(&unit, Signalled::Second, most, &mut out), 1);
+        let payload = Payload::parse(&out).unwrap();
+        assert_eq!((payload.packets, payload.field), (2, Signalled::Second));
+        let records = payload.iter().map(|it| it.record());
+        assert!(records.eq(unit.iter().take(2).map(|it| {
+            let field = Signalled::Second;
+            crate::ancillary::unit::Record { field, ..it.record }
+        })));
     }
 }
