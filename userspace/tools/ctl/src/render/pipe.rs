@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Facts, bytes, human, printable};
-use crate::document::pipe::Piped;
+use crate::document::Piped;
 
 /// What passed through, and why it ended.
 pub(crate) fn render(piped: &Piped) -> String {
