@@ -1,21 +1,49 @@
-//! Carries events to the courses of the recordings, and out what they say of taps.
+//! The taps of recordings and snapshots: puts them into sessions and takes them out, as
+//! [`crate::recorder`] and [`crate::snapshots`] decide. Not here: threads, files.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use onair_api::{RecordingEnd, RecordingSpec, RecordingView, Who};
+use onair_api::{Problem, RecordingEnd, RecordingSpec, RecordingView, Who};
 use onair_dataplane::Tap;
 use onair_mutant::mutant;
+use onair_pixels::FrameStream;
+use onair_shares::Owner;
 
-use super::Taps;
 use crate::machine::{FoundRecording, Launched, RecorderEvent};
 use crate::recorder::{
-    Active, CourseEvent, Recorded, Remainder, Restored, RunningRecording, decide,
+    Active, CourseEvent, Recorded, Recorder, Remainder, Restored, RunningRecording, decide,
 };
+use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::{Session, Untapped};
+use crate::sessions::Sessions;
+use crate::snapshots::{Snapshots, WantedTap};
+
+/// The recordings and the snapshots, with the sessions that have their taps.
+#[derive(Debug)]
+pub struct Taps<'a> {
+    /// What all sessions use.
+    pub services: &'a mut Services,
+    /// The sessions.
+    pub sessions: &'a mut Sessions,
+    /// The recordings.
+    pub recorder: &'a mut Recorder,
+    /// The snapshots, each with its requester.
+    pub snapshots: &'a mut Snapshots<Reply<Vec<u8>>>,
+    /// The sessions are being ended.
+    pub is_shutdown: bool,
+}
 
 impl Taps<'_> {
+    /// Takes a tap from its session, if it is here; if a poller has it, `ask` requests it back.
+    fn untap(&mut self, session: u64, tap: u64, ask: bool) -> Untapped {
+        let session = self.sessions.any_mut(session);
+        session.map_or(Untapped::Nowhere, |mut it| {
+            it.untap(self.services, tap, ask)
+        })
+    }
+
     /// Starts a recording of a session that exists; answers once it takes packets.
     pub fn start(
         &mut self,
@@ -199,6 +227,61 @@ impl Taps<'_> {
             let its = degraded.remove(&session.id.0);
             session.traffic.degraded_recordings = its.unwrap_or_default();
         });
+    }
+
+    /// Answers with a picture of a session that exists.
+    pub fn show(&mut self, session: u64, owner: Owner, reply: Reply<Vec<u8>>) {
+        let begun = self.begin_snapshot(session, owner);
+        if let Some((id, reply)) = reply.or_refuse(begun) {
+            self.snapshots.begun(id, session, owner, reply);
+        }
+    }
+
+    fn begin_snapshot(&mut self, id: u64, owner: Owner) -> Result<u64, Problem> {
+        let mut session = self.sessions.get_mut(id).expect("just found");
+        self.snapshots.take_place(owner, session.core.state())?;
+        let spec = &session.spec;
+        let stream = FrameStream {
+            format: &spec.format.clone(),
+            payload_types: spec.flow.payload_types(),
+            clock: spec.rtp_clock(),
+            timeout_ns: spec.frame_timeout_ns(),
+        };
+        // The number of a recording that is never listed: a tap has one.
+        let snapshot = self.recorder.next_id().0;
+        let recordings = self.services.machine.recordings();
+        let producer = recordings.picture(snapshot, &stream);
+        let producer = producer.inspect_err(|_| self.snapshots.not_begun(owner))?;
+        session.tap(self.services, Tap::new(snapshot, producer));
+        Ok(snapshot)
+    }
+
+    /// A picture is made, or there is none.
+    fn pictured(&mut self, id: u64, result: Result<Vec<u8>, Box<Problem>>) {
+        if let Some((tap, reply)) = self.snapshots.over(id) {
+            self.fetch_snapshot_tap(tap);
+            reply.send(result.map_err(|problem| *problem));
+        }
+    }
+
+    fn fetch_snapshot_tap(&mut self, tap: WantedTap) {
+        let untapped = self.untap(tap.session, tap.snapshot, tap.ask);
+        let is_awaited = matches!(untapped, Untapped::Awaited);
+        self.snapshots.looked_for(tap, is_awaited);
+    }
+
+    /// A session was handed back, and its taps with it.
+    fn snapshots_handed_back(&mut self, session: u64) {
+        for tap in self.snapshots.handed_back(session) {
+            self.fetch_snapshot_tap(tap);
+        }
+    }
+
+    /// A poller refused a tap, which is with its session again.
+    fn snapshot_refused(&mut self, id: u64) {
+        if let Some(tap) = self.snapshots.refused(id) {
+            self.fetch_snapshot_tap(tap);
+        }
     }
 }
 
