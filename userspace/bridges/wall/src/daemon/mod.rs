@@ -4,11 +4,9 @@
 //! wrong first, and figures rounded so that a session that is well changes nothing.
 
 mod follow;
-mod history;
-mod state;
 mod tile;
 
+pub use follow::Change;
 pub use follow::{Daemon, follow};
-pub use history::Change;
 pub(crate) use tile::way;
 pub use tile::{Severity, Tile};

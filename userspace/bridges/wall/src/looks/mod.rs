@@ -9,7 +9,6 @@
 //! while the worker waits. Of sound it takes every block, in turns that are shorter than the time in which the quota fills.
 //! Attaching may take seconds, and compressing milliseconds: both have threads of their own.
 
-mod attacher;
 mod encoder;
 mod essence;
 mod snapshots;

@@ -4,7 +4,6 @@ mod beside;
 mod demo_folder;
 mod parts;
 mod plan;
-mod sockets;
 mod start;
 pub mod summary;
 mod times;

@@ -28,22 +28,20 @@ use tokio::time::timeout;
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_util::sync::CancellationToken;
 
-use super::beside::Beside;
+use super::beside::{Beside, Sockets};
 use super::parts::{
     register_control, register_handoff, register_recordings, register_reload, register_resources,
     register_sessions, register_takeover,
 };
 use super::plan::{self, dataplane_config, eal_config, roles};
-use super::sockets::Sockets;
 use super::times::{StartPart, StartTimes};
 use super::{Results, RunError, Started, Succession, system};
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
-use crate::control::guardian;
 use crate::control::handle::ControlHandle;
-use crate::control::http;
 use crate::control::inputs::Inbox;
 use crate::control::thread::ControlThread;
+use crate::control::{guardian, http};
 use crate::converter::{BridgeConnection, Conversions, ConverterTask};
 use crate::file_watch::FileWatch;
 use crate::handoff::ShutdownHandoff;

@@ -36,7 +36,7 @@
 //!
 //! `R` is what ends a part: a function in the product, a script in the tests, which drive this without a thread.
 //!
-//! Read on in `run.rs` (carrying out), `registration.rs` (what a part registers),
+//! Read on in `run.rs` (carrying out), `coordinator.rs` (what a part registers),
 //! `docs/adr/0011-shutdown-coordinator.md`.
 
 use std::collections::VecDeque;

@@ -39,7 +39,6 @@
 //! everything, and the successor takes the lock then.
 
 mod channel;
-mod expendable;
 mod predecessor;
 mod protocol;
 mod successor;

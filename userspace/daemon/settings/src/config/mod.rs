@@ -26,13 +26,13 @@ pub use dataplane::poller::{Idle, Poller};
 pub use dataplane::port::Port;
 pub use dataplane::signal::Signal;
 pub use error::ConfigError;
-pub use output::log::{Log, LogFormat};
-pub use output::recorder::Recorder;
-pub use output::state::StateConfig;
+pub use output::Recorder;
+pub use output::StateConfig;
+pub use output::{Log, LogFormat};
 pub use probe::ProbeSection;
+pub use sockets::control::Metrics;
 pub use sockets::control::{Attach, Control, Role, RoleOf};
 pub use sockets::limits::Limits;
-pub use sockets::metrics::Metrics;
 pub use timeouts::Timeouts;
 pub use timeouts::ms;
 

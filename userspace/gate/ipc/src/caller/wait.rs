@@ -19,7 +19,7 @@
 //!    daemon dies. The second is the backstop if that mark never comes: after a sleep that no wake-up ended, the
 //!    caller checks whether its connection has hung up. Then it begins again at 3.
 //! 6. *Part*, and *pass on*. Then `call.rs` counts the caller out of its slot, and checks whether a destroy waits
-//!    for that (`connection.rs`).
+//!    for that (`words.rs`).
 //!
 //! *Pass on.* For one reason the daemon wakes one sleeper at once, and a bounded number later, because the client
 //! chooses how many sleep. A caller that returns because of a stop or an end therefore wakes all others: the

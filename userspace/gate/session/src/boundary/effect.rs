@@ -11,7 +11,7 @@ use onair_ipc::slot::SlotReading;
 use serde::{Serialize, Serializer};
 
 use crate::boundary::event::{Destroy, Exit};
-use crate::boundary::evidence::Evidence;
+use crate::boundary::facts::Evidence;
 use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::AttachRefusal;

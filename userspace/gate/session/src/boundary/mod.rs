@@ -4,7 +4,6 @@
 
 pub(crate) mod effect;
 pub(crate) mod event;
-pub(crate) mod evidence;
 pub(crate) mod facts;
 pub(crate) mod note;
 pub(crate) mod recorded;

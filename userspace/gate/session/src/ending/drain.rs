@@ -50,13 +50,12 @@ use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
-use crate::certificate::Issue;
 use crate::ending::together::advance_all;
 use crate::lifecycle::Refusal;
 use crate::running::refuse_starts;
 use crate::state::clients::attachment::{Attachment, Leaving};
 use crate::state::rescan::Due;
-use crate::state::{Parts, Turn};
+use crate::state::{Issue, Parts, Turn};
 use crate::witness;
 use crate::witness::readings::{Member, WitnessReadings};
 

@@ -2,7 +2,7 @@
 
 use onair_mutant::mutant;
 
-use super::counts::LegCounts;
+use super::leg::LegCounts;
 use crate::pace::Losses;
 use crate::rtp::RtpHeader;
 use crate::source::Strangers;

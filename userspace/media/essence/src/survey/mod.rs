@@ -5,27 +5,24 @@
 //! say, and [`Measurement`] measures the timing of such a stream. Memory is constant for each stream. Files and tables do not
 //! belong here.
 
-mod codestreams;
 mod content;
 mod format;
 mod frame;
-mod given;
 mod guess;
 mod raster;
 mod seen;
 mod sequences;
-mod shown;
 mod steps;
 mod stream;
 
 pub use crate::video::st2110_21::{Intervals, Levels, Measurement, Reads, Summary, Verdict};
 pub use content::Content;
+pub use format::Shown;
 pub use format::StreamFormat;
+pub use format::{Described, DescribedVideo, Given};
 pub use frame::{CapturedPacket, Link, NotRtp};
-pub use given::{Described, DescribedVideo, UserFacts};
 pub use guess::{Fact, Guess, SampleForm};
 pub use raster::Raster;
 pub use sequences::Sequences;
-pub use shown::Shown;
 pub use steps::Steps;
 pub use stream::Survey;

@@ -18,11 +18,10 @@ use onair_net::ethernet::Mac;
 use onair_net::igmp::{ALL_NODES, Filter, Host, Querier, Version};
 use onair_net::ipv6::solicited_node;
 
-use crate::addresses::PortAddresses;
+use crate::addresses::{Joined, KernelMembership as Socket, PortAddresses};
 use crate::config::PortInfo;
 use crate::groups::kernel::KernelGroups;
 use crate::groups::queries::QueryInbox;
-use crate::membership::{Joined, KernelMembership as Socket};
 
 /// Between two looks at the queries: the shortest time for an answer is 100 ms (RFC 3376 §4.1.1).
 const LOOK: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_session::{AttachRefusal, Evicted, FlushReport};
 
-use crate::membership::{Joined, KernelMembership};
+use crate::addresses::{Joined, KernelMembership};
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 use crate::runtime::tap::Tap;

@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_workers::{Late, ThreadRegistry};
 
+use crate::addresses::{Joined, KernelMembership};
 use crate::clock::MediaClock;
 use crate::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
 use crate::flow::ReceivedFlow;
 use crate::groups::GroupState;
 use crate::groups::kernel::KernelGroups;
-use crate::membership::{Joined, KernelMembership};
 use crate::messages::command::Command;
 use crate::messages::events::{EventReceiver, Events, Outbox};
 use crate::messages::inbox::Inbox;

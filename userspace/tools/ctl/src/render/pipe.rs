@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Facts, bytes, human, printable};
-use crate::document::pipe::Piped;
+use crate::document::Piped;
 
 /// The result of a pipe: counts, and why it ended.
 pub(crate) fn render(piped: &Piped) -> String {

@@ -15,11 +15,9 @@ use onair_session::{
 use onair_sim_kernel::chance;
 
 use super::certificate::{complete, pending, write};
-use super::device::{device, kill};
+use super::device::{Desk, device, kill};
 use super::plan::DiskPlan;
-use super::promises;
-use super::scene::{now, scene, trace};
-use super::writer::Desk;
+use super::{now, promises, scene, trace};
 use crate::daemon::{Played, Seen};
 use crate::ledgers::Ledgers;
 

@@ -10,7 +10,7 @@ use onair_archive::{Archive, PersistedSession};
 use onair_certificate::{CheckOutcome, Verification};
 use serde_json::Value;
 
-use super::scene::{trace, violation};
+use super::{trace, violation};
 
 /// State of a session that is wanted after a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,13 +12,10 @@ use onair_archive::{
 use onair_session::{Event, Ticket, View as _};
 use onair_sim_kernel::{Mortal, current, now_ns, park, sleep};
 
-use super::STATE;
 use super::daemon::{Alone, Daemon, this_daemon};
-use super::device::SimDisk;
+use super::device::{Desk, SimDisk};
 use super::plan::DiskPlan;
-use super::promises;
-use super::scene::{Request, now, scene, trace, violation};
-use super::writer::Desk;
+use super::{Request, STATE, now, promises, scene, trace, violation};
 use crate::daemon::Seen;
 
 /// `timeouts.patrol_ms` of the daemon.

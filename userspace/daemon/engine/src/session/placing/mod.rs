@@ -2,4 +2,3 @@
 
 pub(super) mod flows;
 pub(super) mod home;
-pub(super) mod rejoin;

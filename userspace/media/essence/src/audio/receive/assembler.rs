@@ -2,8 +2,8 @@
 
 use onair_mutant::mutant;
 
+use super::Malformed;
 use super::block::Block;
-use super::malformed::Malformed;
 use super::restarted::{Other, Restarted};
 use crate::audio::AudioFormat;
 use crate::essence::Essence as _;

@@ -1,6 +1,5 @@
 //! A second of audio for the eye: the waveform of each channel, and its levels. Bytes in, pixels out.
 
-mod canvas;
 mod drawing;
 mod glyphs;
 

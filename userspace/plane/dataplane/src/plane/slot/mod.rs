@@ -1,7 +1,6 @@
 //! A configured port, with or without its device.
 
 mod groups;
-mod host;
 mod taken;
 
 use std::collections::HashMap;

@@ -1,6 +1,5 @@
 //! Sessions that one poller runs.
 
-mod admission;
 mod delivery;
 mod legs;
 mod retarget;

@@ -26,7 +26,6 @@
 //! the description where the daemon wrote that of the loan. Its readers see what it says, within bounds, and the
 //! numbers of the frames that it left out are counted as `frames_not_converted`.
 
-mod kept;
 mod renewing;
 
 use std::collections::VecDeque;

@@ -40,6 +40,17 @@ impl Content {
         let attachment = attachments.get(submitted.attachment)?;
         Some((attachment.frames.as_ref()?, submitted.frame))
     }
+
+    /// A client's unit, with the serial of its loan, if it was submitted open.
+    pub(super) const fn open(self) -> Option<(Submitted, u32)> {
+        match self {
+            Self::Client(submitted) => match submitted.open {
+                Some(serial) => Some((submitted, serial)),
+                None => None,
+            },
+            Self::Pattern | Self::Nothing => None,
+        }
+    }
 }
 
 /// Numbers the units that clients give: those of each client from 0 on.

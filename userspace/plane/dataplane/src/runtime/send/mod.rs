@@ -2,11 +2,9 @@
 
 mod content;
 mod flush;
-mod leaving;
 mod legs;
 mod open;
 mod retarget;
-mod timing;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

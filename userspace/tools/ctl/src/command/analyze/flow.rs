@@ -6,10 +6,11 @@ use onair_essence::survey::{
     self, CapturedPacket, Content, Guess, Measurement, Reads, StreamFormat, Summary, Verdict,
 };
 
-use super::found::{FoundStream, Key};
 use super::series::{Series, Shown};
+use super::{FoundStream, Key};
+use crate::document::analysis as document;
 use crate::document::analysis::{
-    self as document, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
+    Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
 };
 use crate::document::over_time::Axis;
 

@@ -20,8 +20,7 @@ use self::report::{LiveSession, UpgradeReport, counted};
 use super::doctor::daemon_program;
 use crate::args::Options;
 use crate::command::wait::line;
-use crate::failure::upgrade::UpgradeError;
-use crate::failure::{DONE, Failure};
+use crate::failure::{DONE, Failure, UpgradeError};
 use crate::{output, render};
 
 /// Poll interval.

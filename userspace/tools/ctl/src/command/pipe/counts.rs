@@ -8,7 +8,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use onair::{Ended, Gap};
 
-use crate::document::pipe::Piped;
+use crate::document::Piped;
 use crate::render::printable;
 
 /// Counts of passing units. Several threads count.

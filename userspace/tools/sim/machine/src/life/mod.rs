@@ -3,7 +3,6 @@
 
 pub mod client;
 mod configuration;
-mod specs;
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -24,8 +23,8 @@ use onair_settings::access::authority::{Caller, Grant};
 use onair_shares::Rank;
 
 use self::client::Connection;
-pub use self::specs::{cam, converted, member, of_document, session};
 use crate::{World, disk};
+pub use configuration::{cam, converted, member, of_document, session};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(100);

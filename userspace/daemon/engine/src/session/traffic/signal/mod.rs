@@ -18,9 +18,8 @@ use onair_essence::{EssenceKind, Format};
 use onair_settings::config::ms;
 use onair_settings::diagnostics::growth::Growth;
 
-use super::lasting::{LOOKS, Lasting};
+use super::lasting::{LOOKS, Lasting, Pauses};
 use super::look::TrafficLook;
-use super::pauses::Pauses;
 use super::presence::{Absence, AbsentFrom, Presence};
 use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
