@@ -1,5 +1,5 @@
-//! What the kernel dropped on the way to port `b`: on a busy machine a thread that empties a ring may be without a core
-//! until the ring is full. No test of what OnAir does with packets is about that.
+//! Packets that the kernel dropped on the way to port `b`: on a busy machine a thread that empties a ring may be without
+//! a core until the ring is full. That is not OnAir's fault, so tests excuse it.
 
 use anyhow::{Context as _, Result};
 use onair_stage::{Control, output, wait_for};

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::cargo::{cargo, supervised, target};
+use crate::cargo::{Manner, cargo_with, supervised_as, target};
 use crate::say;
 
 /// The version that deny.toml is written for.
@@ -21,29 +21,31 @@ fn tools() -> PathBuf {
 ///
 /// # Errors
 /// The build fails.
-pub(crate) fn install() -> Result<()> {
+pub(crate) fn install(manner: Manner) -> Result<()> {
     if is_installed()? {
         return Ok(());
     }
     let tools = tools();
     let tools = tools.to_str().context("a path in UTF-8")?;
     let line = ["install", "--locked", "--debug", "--root", tools];
-    cargo(&[&line[..], &["cargo-deny", "--version", VERSION]].concat())
+    let line = [&line[..], &["cargo-deny", "--version", VERSION]].concat();
+    // Without what only a debugger reads.
+    cargo_with(manner, &line, &[("CARGO_PROFILE_DEV_DEBUG", "0")])
 }
 
 /// Whether there is a cargo-deny, in `target/tools` or the user's own.
 pub(crate) fn is_installed() -> Result<bool> {
-    Ok(deny(&["--version"], false)?.success())
+    Ok(deny(Manner::InFront, &["--version"], false)?.success())
 }
 
 /// Checks the crates. If the database of what is known against them cannot be fetched, a warning says so.
 ///
 /// # Errors
 /// A crate is refused, or cargo-deny is not installed.
-pub(crate) fn check() -> Result<()> {
+pub(crate) fn check(manner: Manner) -> Result<()> {
     let check = |which: &[&str]| {
         let line = [&["check"], which].concat();
-        let status = deny(&line, true)?;
+        let status = deny(manner, &line, true)?;
         ensure!(
             status.success(),
             "cargo-deny refuses a crate ({status}): see above"
@@ -51,7 +53,7 @@ pub(crate) fn check() -> Result<()> {
         Ok(())
     };
     check(&["bans", "licenses", "sources"])?;
-    if deny(&["fetch", "db"], false)?.success() {
+    if deny(manner, &["fetch", "db"], false)?.success() {
         check(&["--disable-fetch", "advisories"])
     } else {
         say::warning("known faults of crates were not checked: no advisory database here");
@@ -59,7 +61,7 @@ pub(crate) fn check() -> Result<()> {
     }
 }
 
-fn deny(line: &[&str], is_shown: bool) -> Result<ExitStatus> {
+fn deny(manner: Manner, line: &[&str], is_shown: bool) -> Result<ExitStatus> {
     let own = env::var_os("PATH").unwrap_or_default();
     let path = [tools().join("bin")]
         .into_iter()
@@ -68,7 +70,7 @@ fn deny(line: &[&str], is_shown: bool) -> Result<ExitStatus> {
     if is_shown {
         say::command(format_args!("cargo deny {}", line.join(" ")));
     }
-    let done = supervised("cargo", |command| {
+    let done = supervised_as(manner, "cargo", |command| {
         command.arg("deny").args(line).env("PATH", path);
         if !is_shown {
             command.stdout(Stdio::null()).stderr(Stdio::null());

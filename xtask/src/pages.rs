@@ -9,7 +9,7 @@ use crate::say;
 
 /// Crates and the tests that write pages.
 const WRITERS: [&[&str]; 3] = [
-    &["onaird", "--test", "pages", "page_of_"],
+    &["onaird", "--test", "daemon", "page_of_"],
     &["onairctl", "--bin", "onairctl", "page_of_"],
     &["onair-session", "--lib", "page_of_"],
 ];

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// What we call into. Drivers are plugins that EAL loads by itself.
+/// Libraries that we call into. Drivers are plugins that EAL loads by itself.
 const LIBRARIES: &[&str] = &[
     "rte_ethdev",
     "rte_mbuf",
@@ -39,7 +39,7 @@ fn unpacked(out: &Path) -> Option<PathBuf> {
         .find(|folder| folder.exists())
 }
 
-/// What pkg-config says about DPDK.
+/// DPDK's flags, as pkg-config prints them.
 struct Dpdk {
     /// `-I… -include rte_config.h -march=…`, as DPDK was built.
     flags: Vec<String>,

@@ -65,9 +65,9 @@ mutants! {
     "transmit: a link that is down takes packets" => System("link_loss::link_of_af_packet");
     "poller: a socket's error is not read" => System("packet_port::packet_port_silent_or_down");
     "poller: a stall is a loss" => File("onair-engine", "simulated", "pollers_stall_for_four_seconds");
-    "poller: a stall is not seen" => File("onaird", "poller_stalls", "poller_hangs");
-    "outbox: a full queue holds other pollers" => File("onaird", "poller_stalls", "poller_hangs");
-    "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
+    "poller: a stall is not seen" => File("onaird", "daemon", "poller_hangs");
+    "outbox: a full queue holds other pollers" => File("onaird", "daemon", "poller_hangs");
+    "poller: its queues die with it" => File("onaird", "daemon", "session_of_a_dead_poller");
     "neighbour: silence is not seen" => Unit("onair-dataplane", "neighbour_falls_silent");
     "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");
     "retarget: amid a frame" => System("retarget::sessions_of_a_port_with_two_pollers");
@@ -184,7 +184,7 @@ mutants! {
         File("onair-probe", "kernel", "looks_together_at_several_processes");
     "look: one session's words for all" => File("onair-probe", "kernel", "looks_together_at_attachments");
     "shares: one user may take all" => Unit("onair-probe", "make_room_one_user_has_its_share");
-    "If-Match: not checked" => File("onaird", "http_api", "if_match_of_a_changed_session");
+    "If-Match: not checked" => File("onaird", "daemon", "if_match_of_a_changed_session");
     // The control thread and the log.
     "control: messages have no budget" => Unit("onair-engine", "source_that_is_never_empty");
     "control: tasks have no budget" => Unit("onair-engine", "turn_with_more_tasks");

@@ -13,7 +13,7 @@ use packages::Package;
 pub(crate) use packages::Purpose;
 pub(crate) use packages::packages_for;
 
-use crate::cargo::root;
+use crate::cargo::{Manner, root};
 use crate::{deny, python, say};
 
 /// Installs the Debian packages that are missing, and checks the machine
@@ -92,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     install(&missing)?;
     unpacked::when_missing(&arguments.purposes)?;
     if lacks_deny {
-        deny::install()?;
+        deny::install(Manner::InFront)?;
     }
     if lacks_axe {
         axe::install()?;
@@ -130,7 +130,6 @@ pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
         install(&missing)?;
     }
     if purpose == Purpose::Test {
-        deny::install()?;
         axe::install()?;
     }
     unpacked::when_missing(&[purpose])

@@ -22,7 +22,7 @@ use crate::cargo::{
 };
 use crate::say::{self, Times};
 use crate::weight::Weight;
-use crate::{clean_up, dist, lint, python, setup, sim, vm};
+use crate::{clean_up, deny, dist, lint, python, setup, sim, vm};
 use beside::{Task, beside, by_themselves};
 use whole::Netem;
 pub(crate) use whole::WholeSystem;
@@ -122,7 +122,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     let filters: Vec<_> = arguments.filters.iter().map(String::as_str).collect();
     let all = filters.is_empty();
     if all {
-        times.step("Lint", || lint::run(&lint::Arguments {}))?;
+        times.step("Lint", lint::own)?;
     }
     let built = times.step("Unit tests: build", || {
         messages(&[&UNIT_TESTS[..], &["--no-run"]].concat())
@@ -160,6 +160,12 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
             "Model checks: interleavings; leaks (valgrind)",
             move |manner| side_by_side(manner, &models[0], filters, &leaks),
         ));
+    }
+    if all {
+        tasks.push_back(Task::new("Crates of others (cargo-deny)", |manner| {
+            deny::install(manner)?;
+            deny::check(manner)
+        }));
     }
     let mut again = Vec::new();
     let units = || again::unit_tests(&filters).map(|it| again.extend(it));
@@ -369,7 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn each_file_of_whole_system_tests_is_in_their_program() {
-        check(&root().join("tests/tests"), "main.rs");
+    fn each_file_of_tests_that_are_one_program_is_in_it() {
+        for folder in [
+            "tests/tests",
+            "userspace/daemon/daemon/tests",
+            "userspace/plane/dpdk/tests",
+        ] {
+            check(&root().join(folder), "main.rs");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod actor;
 mod cleanup;
 mod daemon;
 mod machine;
+mod own_process;
 mod process;
 mod programs;
 mod stage;
@@ -37,6 +38,7 @@ pub use machine::namespace::{End, Veth};
 pub use machine::oracle::{
     FUTEX, FUTEX_WAITV, blocked, calls, children, cpu_time, threads, threads_named,
 };
+pub use own_process::{in_own_process, is_own_process, this_test};
 pub use process::{ProcessId, Running};
 pub use programs::program;
 pub use stage::Stage;

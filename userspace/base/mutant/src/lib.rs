@@ -13,7 +13,7 @@
 //! (`ONAIR_BUILD_MUTANTS=1`) contains all of them, and `ONAIR_MUTANT` in the environment of the process
 //! chooses one. `cargo xtask mutants` builds and runs them; `docs/testing.md` says how to add one.
 
-/// What [`mutant!`] stands for in an ordinary build.
+/// Value of [`mutant!`] in an ordinary build.
 #[doc(hidden)]
 pub const NEVER: bool = false;
 

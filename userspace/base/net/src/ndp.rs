@@ -62,7 +62,7 @@ pub enum Kind {
 /// A message about a neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NeighbourMessage {
-    /// What it is.
+    /// Kind of the message.
     pub kind: Kind,
     /// Source of the packet; unspecified if the sender tries whether an address is free.
     pub source: Ipv6Addr,

@@ -80,14 +80,14 @@ impl Percent {
 pub struct Terms {
     /// Places that count as one: 1, or more for a table of bytes.
     pub unit: usize,
-    /// What frees a place.
+    /// The step that frees a place, for people.
     pub remedy: &'static str,
 }
 
 /// A table's limit with its shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// What the places are, in plural.
+    /// Name of the places, in plural.
     pub what: &'static str,
     /// Key of the limit in the configuration.
     pub key: &'static str,

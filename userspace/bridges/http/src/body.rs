@@ -5,7 +5,7 @@ use axum::extract::Request;
 use tokio::time::timeout;
 
 use crate::limits::Limits;
-use crate::peers::Place;
+use crate::peers::PeerPlace;
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +18,12 @@ pub enum BodyError {
     Large {
         /// Most bytes.
         most: usize,
-        /// What the reader says.
+        /// The reader's error.
         source: axum::Error,
     },
 }
 
-/// The request, with its body read within its limits. Its [`Place`] has the body's bytes as long as a clone of it lives.
+/// The request, with its body read within its limits. Its [`PeerPlace`] has the body's bytes as long as a clone of it lives.
 ///
 /// # Errors
 /// [`BodyError`].
@@ -32,7 +32,7 @@ pub async fn whole(request: Request, limits: &Limits) -> Result<Request, BodyErr
     let most = body.size_hint().upper().map_or(limits.body, |it| {
         usize::try_from(it).map_or(limits.body, |it| it.min(limits.body))
     });
-    if let Some(place) = head.extensions.get_mut::<Place>().filter(|_| most > 0) {
+    if let Some(place) = head.extensions.get_mut::<PeerPlace>().filter(|_| most > 0) {
         *place = place.with_body(most).await;
     }
     let bytes = timeout(limits.body_time, to_bytes(body, limits.body)).await;

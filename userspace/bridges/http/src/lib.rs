@@ -13,6 +13,6 @@ mod turns;
 
 pub use body::{BodyError, whole};
 pub use limits::Limits;
-pub use peers::{Peer, Peers, Place};
+pub use peers::{Peer, PeerPlace, Peers};
 pub use serve::serve;
 pub use turns::{Taking, Turns, give_way};

@@ -1,4 +1,4 @@
-//! What each address has in the server, so that one cannot take all.
+//! Shares of the server by address, so that one cannot take all.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub struct Peers {
     all: Arc<Mutex<HashMap<IpAddr, Weak<Share>>>>,
 }
 
-/// What an address has: a clone for each connection that waits or is served.
+/// The share of an address: a clone for each connection that waits or is served.
 #[derive(Debug)]
 struct Share {
     address: IpAddr,
@@ -44,12 +44,12 @@ pub struct Peer {
 /// A connection's place in the server, which a WebSocket keeps, and work that outlasts its connection: it is free when the
 /// last clone is gone. With a request's body it also has the bytes of that.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct PeerPlace {
     shared: Arc<(Peer, Option<OwnedSemaphorePermit>)>,
     _body: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-impl Place {
+impl PeerPlace {
     fn share(&self) -> &Arc<Share> {
         &self.shared.0.share
     }
@@ -97,7 +97,7 @@ impl Place {
 
 impl Share {
     /// A permit of each, once there is one.
-    async fn enter(self: Arc<Self>, all: Arc<Semaphore>) -> Place {
+    async fn enter(self: Arc<Self>, all: Arc<Semaphore>) -> PeerPlace {
         self.called.notify_waiters();
         // They are never closed.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
@@ -106,7 +106,7 @@ impl Share {
             share: self,
             _place: place,
         };
-        Place {
+        PeerPlace {
             shared: Arc::new((peer, all)),
             _body: None,
         }
@@ -155,7 +155,7 @@ impl Peers {
         &self,
         address: IpAddr,
         all: &Arc<Semaphore>,
-    ) -> Option<impl Future<Output = Place> + use<>> {
+    ) -> Option<impl Future<Output = PeerPlace> + use<>> {
         let share = self.share(address);
         let may_wait = Arc::strong_count(&share) <= self.most + WAIT;
         may_wait.then(|| share.enter(Arc::clone(all)))

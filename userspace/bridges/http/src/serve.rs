@@ -22,7 +22,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Limits;
-use crate::peers::{Peers, Place};
+use crate::peers::{PeerPlace, Peers};
 
 /// Most connections that wait; others are closed.
 const WAIT: usize = 1024;
@@ -73,10 +73,10 @@ pub async fn serve(
     }
 }
 
-/// What a connection is served with.
+/// Parts that serve a connection.
 type With = (Router, Limits, watch::Receiver<bool>);
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, place: Place, mut with: With) {
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, place: PeerPlace, mut with: With) {
     let (_, limits, ending) = &mut with;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
@@ -97,7 +97,7 @@ async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, place: Place, m
 
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    place: Place,
+    place: PeerPlace,
     (router, limits, mut ending): With,
 ) {
     // One that has asked for nothing yet is not idle.
@@ -131,7 +131,7 @@ async fn exchange(
 /// `router`, where a slash at the end of a path makes no difference. Requests have the connection's place, and take turns.
 fn service(
     router: Router,
-    place: Place,
+    place: PeerPlace,
     has_asked: Arc<Notify>,
 ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
 + Send

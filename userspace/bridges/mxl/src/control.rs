@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Longest wait for a client that does not read.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// What is carried.
+/// The sessions that are carried.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct State<'a> {
     /// The domain's id (`domain_def.json`, BCP-007-03); null: it has none.
@@ -55,7 +55,7 @@ pub struct Carried<'a> {
     pub flow: Option<Uuid>,
     /// Whether it is carried now.
     pub active: bool,
-    /// What the client that moved it keeps of that, in its own words.
+    /// The note of the client that moved it, in that client's own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected: Option<String>,
 }
@@ -90,7 +90,7 @@ enum Answer {
     },
 }
 
-/// What the socket shows and moves.
+/// State that the socket shows and moves.
 #[derive(Debug)]
 pub struct Control {
     domain: PathBuf,
@@ -145,7 +145,7 @@ impl Control {
         &self.sessions[session].1
     }
 
-    /// What clients are told.
+    /// The state for clients.
     #[must_use]
     pub fn state(&self) -> State<'_> {
         let sessions = self

@@ -1,4 +1,4 @@
-//! What controllers have switched, in a file: it outlasts this process, that of the controller, and the machine's restart.
+//! The controllers' switches, in a file: it outlasts this process, that of the controller, and the machine's restart.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -39,7 +39,7 @@ impl Kept {
         folder.join(format!("{name}.json"))
     }
 
-    /// What the file has. One that cannot be read is as none.
+    /// Reads the file. One that cannot be read is as none.
     pub(crate) fn read(path: PathBuf) -> Self {
         let read = || -> io::Result<_> {
             let mut text = String::new();
@@ -69,7 +69,7 @@ impl Kept {
         Some(Position { active, flow })
     }
 
-    /// What the client that moved it said of that.
+    /// The note of the client that moved it.
     pub(crate) fn connected(&self, session: &str, settings: Option<Uuid>) -> Option<String> {
         self.entry(session, settings)?.connected
     }

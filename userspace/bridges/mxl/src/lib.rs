@@ -1,6 +1,6 @@
 //! The daemon's sessions as flows of an MXL domain (Media eXchange Layer), and flows as sessions.
 //!
-//! What runs: a thread for each session that becomes a flow ([`inward`]) and for each flow that becomes a session
+//! Threads: one for each session that becomes a flow ([`inward`]) and for each flow that becomes a session
 //! ([`outward`]). Each attaches by the client library, which attaches again by itself, and has its own view of the domain,
 //! by the MXL library that [`libmxl`] loads. [`flow`] says what a flow is, [`domain`] what its files are, [`control`] lets `onair-nmos`
 //! see and switch what is carried. Neither end waits

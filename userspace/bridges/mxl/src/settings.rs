@@ -35,7 +35,7 @@ pub struct Settings {
     pub attach: PathBuf,
     /// The socket by which `onair-nmos` sees and switches what is carried. Absent: there is none.
     pub control: Option<PathBuf>,
-    /// What the ids of flows are made of. Absent: `/etc/machine-id`.
+    /// Seed of the ids of flows. Absent: `/etc/machine-id`.
     pub seed: Option<String>,
     /// Write flows also while `CLOCK_TAI` shows UTC.
     pub allow_utc: bool,
@@ -118,7 +118,7 @@ pub enum SettingsError {
     /// A session or a flow is named twice.
     #[error("{0} is named twice: name it once")]
     Twice(String),
-    /// Nobody names the flow.
+    /// The flow has no name.
     #[error("the session {0} has no flow: name it, or set mxl.control so that a controller can")]
     NoFlow(String),
     /// A name without characters, or one with a colon where a group has none.
@@ -143,7 +143,7 @@ impl Settings {
         Ok(file.mxl)
     }
 
-    /// What is to be done.
+    /// The tasks.
     ///
     /// # Errors
     /// [`SettingsError`].

@@ -1,4 +1,4 @@
-//! What is carried now: the settings say it first, the control socket changes it.
+//! The sessions that are carried now: from the settings first, then changed by the control socket.
 
 use std::sync::{Mutex, PoisonError};
 

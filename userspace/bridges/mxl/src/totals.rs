@@ -1,4 +1,4 @@
-//! What was counted.
+//! Counts of all flows.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What goes wrong again and again is said once.
+//! Repeated trouble, which is logged once.
 
 use std::fmt::Display;
 

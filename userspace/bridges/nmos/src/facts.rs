@@ -1,4 +1,4 @@
-//! What the daemon says.
+//! The daemon's facts.
 
 use std::sync::Arc;
 use std::time::Duration;

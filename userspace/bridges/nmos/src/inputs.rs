@@ -1,4 +1,4 @@
-//! What all that controllers see is made of.
+//! Inputs of everything that controllers see.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::connection::{OnMxl, Subscriptions};
 use crate::resources::Host;
 use onair_control::Facts;
 
-/// What all that controllers see is made of.
+/// Inputs of everything that controllers see.
 #[derive(Clone, Debug)]
 pub struct Inputs {
-    /// What the daemon says.
+    /// The daemon's facts.
     pub facts: watch::Receiver<Option<Arc<Facts>>>,
-    /// What controllers have connected.
+    /// Connections that controllers have made.
     pub subscriptions: watch::Receiver<Subscriptions>,
-    /// What `onair-mxl` carries, if this program knows one.
+    /// Sessions on MXL, if this program knows an `onair-mxl`.
     pub mxl: Option<watch::Receiver<Arc<OnMxl>>>,
     /// Identities.
     pub ids: Ids,

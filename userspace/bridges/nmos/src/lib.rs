@@ -1,6 +1,6 @@
 //! The daemon's sessions as NMOS senders and receivers, seen and switched by the controllers of a plant.
 //!
-//! What runs: [`watch`] follows the daemon by its control socket and gives [`onair_control::Facts`]. [`connection`] (IS-05) holds what
+//! Tasks: [`watch`] follows the daemon by its control socket and gives [`onair_control::Facts`]. [`connection`] (IS-05) holds what
 //! controllers have staged and activated, and carries it out by requests to the daemon. Of both, the node (IS-04) makes
 //! its resources, which its HTTP server shows and its registration sends to the registry. [`monitor`] (BCP-008) judges what
 //! the daemon says of each session, [`control`] (IS-12) shows controllers what it reports.

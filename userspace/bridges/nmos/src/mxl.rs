@@ -1,4 +1,4 @@
-//! What `onair-mxl` carries, by its control socket: lines of JSON (its crate's page `control` has them).
+//! Sessions that `onair-mxl` carries, by its control socket: lines of JSON (its crate's page `control` has them).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Longest that is read on one connection, in bytes: then another one is made.
 const LONGEST: u64 = 1 << 24;
 
-/// What `onair-mxl` carries.
+/// Sessions that `onair-mxl` carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Carried {
     /// The domain, if it has an id.
@@ -46,7 +46,7 @@ pub struct Carrier {
     pub flow: Option<Uuid>,
     /// It is carried now.
     pub active: bool,
-    /// What this program keeps there of its connection.
+    /// This program's note of its connection, kept there.
     #[serde(default)]
     pub connected: Option<String>,
 }
@@ -83,7 +83,7 @@ pub struct Order {
     pub active: Option<bool>,
     /// The flow.
     pub flow: Option<Uuid>,
-    /// What is kept there until it is moved again.
+    /// The note that is kept there until the session is moved again.
     pub connected: Option<String>,
 }
 
@@ -122,7 +122,7 @@ impl MxlClient {
         }
     }
 
-    /// What is carried: the newest; while it does not answer, what it said last. Ends with the last reader.
+    /// The newest state; while `onair-mxl` does not answer, its last one. Ends with the last reader.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Arc<Carried>> {
         let (own, receiver) = (self.clone(), self.carried.subscribe());

@@ -34,7 +34,7 @@ pub struct Settings {
     pub control: PathBuf,
     /// The control socket of `onair-mxl`. Absent: what it carries is not shown.
     pub mxl: Option<PathBuf>,
-    /// What all identities are made of. Absent: `/etc/machine-id`.
+    /// Seed of all identities. Absent: `/etc/machine-id`.
     pub seed: Option<String>,
     /// Label of the node; the host's name when absent.
     pub label: Option<String>,

@@ -1,4 +1,4 @@
-//! What all viewers are told, once for all of them.
+//! News for all viewers, made once for all of them.
 //!
 //! Each message has a number. A viewer's stream is a place in the ring of the last messages: it holds no queue of its own,
 //! so that a thousand idle viewers cost their connections. A viewer that comes, or whose place is no longer in the ring,
@@ -35,7 +35,7 @@ struct Ring {
     /// Number of the newest message.
     newest: u64,
     messages: VecDeque<Bytes>,
-    /// The state, for those who come.
+    /// The state, for new viewers.
     daemon: Option<Box<RawValue>>,
     tiles: BTreeMap<SessionId, Box<RawValue>>,
     events: VecDeque<Box<RawValue>>,
@@ -71,7 +71,7 @@ impl News {
         ring.daemon = Some(state);
     }
 
-    /// What is said of all sessions: those that changed are told, and those that are gone.
+    /// Publishes all sessions: those that changed are sent, and those that are gone.
     pub fn tiles(&self, tiles: impl IntoIterator<Item = (SessionId, impl Serialize)>) {
         let tiles = tiles.into_iter();
         let now: BTreeMap<_, _> = tiles.filter_map(|(id, it)| Some((id, raw(&it)?))).collect();
@@ -163,7 +163,7 @@ impl News {
     }
 }
 
-/// What a viewer gets that comes.
+/// The first message to a new viewer.
 #[derive(Serialize)]
 struct Everything<'a> {
     daemon: Option<&'a RawValue>,

@@ -27,7 +27,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// Addresses that are remembered.
 const ADDRESSES: usize = 4096;
 
-/// What a user may do.
+/// Rights of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -72,12 +72,12 @@ struct Login {
     until: Instant,
 }
 
-/// What a login gives.
+/// Result of a login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggedIn {
     /// Name of the user.
     pub name: String,
-    /// What it may do.
+    /// Its rights.
     pub role: Role,
     /// Each action has it in a header, which no other origin can send.
     pub csrf: String,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use onair::{AnySession, Blocker, Contents, Error};
 
 use crate::border::{Fault, invalid};
-use crate::ready::Ready;
+use crate::ready::EventDescriptor;
 use crate::table::Table;
 
 /// A buffer of a session of any essence.
@@ -30,7 +30,7 @@ fn unknown(errno: c_int) -> Fault {
 /// A session, and what C holds of it.
 pub(crate) struct Attached {
     loans: Mutex<Vec<Loan>>,
-    pub(crate) ready: OnceLock<Ready>,
+    pub(crate) ready: OnceLock<EventDescriptor>,
     pub(crate) blockers: Mutex<Vec<Blocker>>,
     pub(crate) session: Arc<AnySession>,
     /// A forked child must not wait for a lock that a thread of its parent held.

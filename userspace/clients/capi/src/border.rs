@@ -1,12 +1,25 @@
-//! What every call does at the border: catches panics, turns errors into negative errnos, keeps the last one.
+//! The border of each call: catches panics, turns errors into negative errnos, keeps the last one.
 
 use std::cell::RefCell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 
 use onair::{ConvertError, Error, PixelFormat};
 
-use crate::sanitizer::Unwatched;
+/// `None`: the program was built without it.
+static RUNTIME: LazyLock<Option<Runtime>> = LazyLock::new(|| {
+    Some(Runtime {
+        begin: [
+            annotation(c"AnnotateIgnoreReadsBegin")?,
+            annotation(c"AnnotateIgnoreWritesBegin")?,
+        ],
+        end: [
+            annotation(c"AnnotateIgnoreWritesEnd")?,
+            annotation(c"AnnotateIgnoreReadsEnd")?,
+        ],
+    })
+});
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -156,4 +169,43 @@ extern "C" fn onair_strerror(error: c_int) -> *const c_char {
         _ => c"an error of the kernel; see errno(3)",
     };
     text.as_ptr()
+}
+
+/// `AnnotateIgnore…(file, line)` of the runtime.
+type Annotate = unsafe extern "C" fn(*const c_char, c_int);
+
+struct Runtime {
+    begin: [Annotate; 2],
+    end: [Annotate; 2],
+}
+
+fn annotation(name: &CStr) -> Option<Annotate> {
+    // SAFETY: the name ends with a zero byte.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    // SAFETY: a function of this name is the runtime's, and has this type.
+    (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, Annotate>(found) })
+}
+
+/// While it lives, the runtime ignores what this thread reads and writes.
+pub(crate) struct Unwatched(&'static Option<Runtime>);
+
+impl Unwatched {
+    pub(crate) fn enter() -> Self {
+        let this = Self(&RUNTIME);
+        this.tell(|it| &it.begin);
+        this
+    }
+
+    fn tell(&self, which: impl FnOnce(&Runtime) -> &[Annotate; 2]) {
+        for annotate in self.0.as_ref().map(which).into_iter().flatten() {
+            // SAFETY: the runtime takes any place in a source.
+            unsafe { annotate(c"onair".as_ptr(), 0) };
+        }
+    }
+}
+
+impl Drop for Unwatched {
+    fn drop(&mut self) {
+        self.tell(|it| &it.end);
+    }
 }

@@ -6,7 +6,7 @@ use onair::{EventKind, Timeout};
 
 use crate::attached::{Attached, onair_session};
 use crate::border::{call, invalid};
-use crate::ready::Ready;
+use crate::ready::EventDescriptor;
 use crate::structs::{Grows, ResultPlace};
 
 #[repr(C)]
@@ -65,7 +65,9 @@ extern "C" fn onair_event_fd(session: onair_session) -> c_int {
         let attached = Attached::of(session)?;
         if attached.ready.get().is_none() {
             // Of two threads that ask at once, one drops its own.
-            let _ = attached.ready.set(Ready::new(attached.session.event_fd()?));
+            let _ = attached
+                .ready
+                .set(EventDescriptor::new(attached.session.event_fd()?));
         }
         let ready = attached.ready.get();
         Ok(ready.expect("it was just set").number()?)

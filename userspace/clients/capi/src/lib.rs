@@ -19,7 +19,6 @@ mod certificate;
 mod event;
 mod group;
 mod ready;
-mod sanitizer;
 mod session;
 mod structs;
 mod table;

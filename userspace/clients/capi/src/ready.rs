@@ -11,12 +11,12 @@ const NONE: c_int = -1;
 
 /// The library's own descriptor, and a number of it for the program. If the program closes that number, and it is
 /// another file's then, the library touches no other file.
-pub(crate) struct Ready {
+pub(crate) struct EventDescriptor {
     own: EventFd,
     given: AtomicI32,
 }
 
-impl Ready {
+impl EventDescriptor {
     pub(crate) fn new(own: EventFd) -> Self {
         Self {
             own,
@@ -55,7 +55,7 @@ impl Ready {
     }
 }
 
-impl Drop for Ready {
+impl Drop for EventDescriptor {
     fn drop(&mut self) {
         let given = *self.given.get_mut();
         if self.own.is_at(given) {

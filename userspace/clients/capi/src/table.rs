@@ -88,7 +88,7 @@ impl<T> Table<T> {
         None
     }
 
-    /// What the handle names.
+    /// The object of the handle.
     ///
     /// # Errors
     /// `EINVAL` if no call returned this handle, `ESTALE` if it was closed.

@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::link::Line;
 use crate::{Error, Session};
 
-/// What a process attaches for.
+/// Purpose of a process that attaches.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wanted {
     /// Pixel format of the buffers.

@@ -1,4 +1,4 @@
-//! What the buffers of a session hold, by its essence.
+//! Contents of a session's buffers, by its essence.
 
 use std::fmt::Debug;
 
@@ -16,16 +16,17 @@ pub(crate) enum LayoutError {
     Sizes(String, u32),
 }
 
-/// What the buffers of a session hold: a [`Layout`](crate::Layout) of video, an
-/// [`AudioFormat`](crate::AudioFormat), an [`AncillaryStream`](crate::AncillaryStream), a [`JpegXsStream`](crate::JpegXsStream), or any of them: [`Contents`](crate::Contents).
+/// Contents of a session's buffers: a [`Layout`](crate::Layout) of video, an [`AudioFormat`](crate::AudioFormat), an
+/// [`AncillaryStream`](crate::AncillaryStream), a [`JpegXsStream`](crate::JpegXsStream), or any of them:
+/// [`Contents`](crate::Contents).
 #[expect(private_bounds, reason = "only this library implements it")]
 pub trait Carries: Described {}
 
 impl<L: Described> Carries for L {}
 
-/// What the library asks of it.
+/// The library's questions about it.
 pub(crate) trait Described: Debug + Sized + Send + Sync + 'static {
-    /// What the daemon described, if it is consistent and of this essence.
+    /// The daemon's description, if it is consistent and of this essence.
     fn of(attached: &Attached) -> Result<Self, LayoutError>;
 
     /// How many bytes a buffer with this tag has, if they may be fewer than its memory.

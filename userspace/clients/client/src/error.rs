@@ -143,7 +143,7 @@ pub enum Error {
     UnsafeMemory {
         /// The file.
         file: &'static str,
-        /// What is wrong with it.
+        /// Its fault.
         why: &'static str,
     },
     /// The kernel refused an operation; its errno.

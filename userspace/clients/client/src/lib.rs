@@ -40,7 +40,6 @@ mod carries;
 mod certificate;
 mod client;
 mod connection;
-mod ending;
 mod error;
 mod event_fd;
 mod group;

@@ -1,5 +1,6 @@
 //! HTTP/1.1 over the control socket: one connection a request.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use onair_api::Problem;
 use onair_api::operations::{self, ApiOperation, EventQuery, FollowEvents, Input, Sent, Shape};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::answer::Answer;
 use crate::error::ControlError;
 use crate::socket::reach;
 use crate::stream::Stream;
@@ -258,5 +259,30 @@ impl Whole {
             return Err(alien(&"an error without a problem document"));
         }
         serde_json::from_slice(&self.bytes).map_err(|e| alien(&e))
+    }
+}
+
+/// A document of type `T`. It keeps its field order and the fields that this program does not know.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// The document as it came.
+    pub value: Value,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Answer<T> {
+    /// This document.
+    #[must_use]
+    pub const fn new(value: Value) -> Self {
+        let kind = PhantomData;
+        Self { value, kind }
+    }
+
+    /// The document, as the type that this program knows.
+    ///
+    /// # Errors
+    /// [`ControlError::Alien`]: it is of another shape.
+    pub fn read(&self) -> Result<T, ControlError> {
+        T::deserialize(&self.value).map_err(|error| ControlError::Alien(error.to_string()))
     }
 }

@@ -70,7 +70,7 @@ impl ControlError {
         )
     }
 
-    /// What the daemon said, if it refused.
+    /// The daemon's reason, if it refused.
     #[must_use]
     pub fn problem(&self) -> Option<&Problem> {
         match self {

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Longest such pause.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What [`Events::next`] gives.
+/// Result of [`Events::next`].
 #[derive(Debug)]
 pub enum Step {
     /// The daemon answers from now on. What its documents say may have changed: read them again.

@@ -1,4 +1,4 @@
-//! What the daemon says, as one value.
+//! The daemon's facts, as one value.
 //!
 //! The daemon's events tell *that* something changed; what is then comes from its documents, read anew: so a lost event, an
 //! unknown kind and another daemon behind the socket are one case.
@@ -18,7 +18,7 @@ use crate::events::{Events, Step};
 /// Events that come within this time, or until a pause after the last look is over, are one change.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// What the daemon says.
+/// Facts of the daemon at one look.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Number of this look at the daemon: later ones have greater ones.
@@ -38,7 +38,7 @@ pub struct Following<E> {
     pub again: Duration,
     /// Which sessions count.
     pub keep: fn(&SessionView) -> bool,
-    /// What is told of each event, as it comes.
+    /// Is called with each event, as it comes.
     pub event: E,
 }
 

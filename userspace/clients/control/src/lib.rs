@@ -6,7 +6,6 @@
 //! keeps the newest of what the daemon says.
 #![forbid(unsafe_code)]
 
-mod answer;
 mod client;
 mod error;
 mod events;
@@ -15,7 +14,7 @@ mod reach;
 mod socket;
 mod stream;
 
-pub use answer::Answer;
+pub use client::Answer;
 pub use client::Client;
 pub use error::ControlError;
 pub use events::{Events, Step};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::process::{getegid, geteuid, getgroups};
 
-/// What to do about `error` of a connection to the control socket at `path`.
+/// Advice about `error` of a connection to the control socket at `path`.
 pub(crate) fn advice(error: &Error, path: &Path) -> String {
     let text = match error.kind() {
         ErrorKind::NotFound => "start onaird, or give its socket with --socket or ONAIR_SOCKET",
@@ -57,7 +57,7 @@ enum Class {
 const WRITE: u32 = 2;
 const SEARCH: u32 = 1;
 
-/// What keeps `user` from the socket at `path`: a folder above it, its mode or its group.
+/// The obstacle between `user` and the socket at `path`: a folder above it, its mode or its group.
 fn permission(path: &Path, user: &User) -> String {
     let mut folders: Vec<_> = path.ancestors().skip(1).collect();
     folders.reverse();

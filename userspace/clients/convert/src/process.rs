@@ -1,4 +1,4 @@
-//! What this process may do, and where it runs.
+//! Privileges of this process, and its place.
 
 use std::io;
 

@@ -5,7 +5,7 @@ use onair::{AncPacket, AncillaryStream, AncillaryView, UnitWriter, st2038};
 
 const NAME: &str = "meta/x-st-2038";
 
-/// What a buffer has of a frame or field.
+/// Portion of a frame or field in one buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Alignment {
     /// All of it.

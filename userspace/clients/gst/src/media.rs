@@ -48,7 +48,7 @@ pub(crate) fn is_readable(frame: &OwnedFrame<Contents>) -> bool {
     frame.buffers().all(codestream::has_headers)
 }
 
-/// What a pipeline is given of a frame or block, if it is not its bytes: the bytes of each buffer.
+/// The bytes of each buffer that a pipeline gets of a frame or block, if they are not its own.
 pub(crate) fn converted(
     contents: &Contents,
     unit: &OwnedBuffer<Contents>,

@@ -84,7 +84,7 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What an element says of an error.
+/// The element's message of an error.
 pub(crate) fn message(error: &dyn std::error::Error) -> gst::ErrorMessage {
     gst::error_msg!(gst::ResourceError::Failed, ("{error}"))
 }

@@ -19,13 +19,13 @@ use crate::waiting::{call, timeout};
 #[pyclass(frozen, weakref, module = "onair")]
 pub(crate) struct Frame {
     held: Arc<Held>,
-    seen: Mutex<Seen>,
+    seen: Mutex<FrameFacts>,
     gap: Option<onair::Gap>,
 }
 
-/// What was seen of the frame when it was got, or waited for last.
+/// State of the frame when it was got, or waited for last.
 #[derive(Clone, Copy)]
-struct Seen {
+struct FrameFacts {
     bytes: usize,
     number: u64,
     rtp_timestamp: u32,
@@ -38,7 +38,7 @@ struct Seen {
     lines: u32,
 }
 
-impl Seen {
+impl FrameFacts {
     fn of(buffer: &OwnedBuffer) -> Self {
         Self {
             // First: it may end meanwhile.
@@ -59,7 +59,7 @@ impl Seen {
 impl Frame {
     pub(crate) fn new(loan: Loan) -> Self {
         Self {
-            seen: Mutex::new(Seen::of(loan.buffer())),
+            seen: Mutex::new(FrameFacts::of(loan.buffer())),
             gap: loan.gap().copied(),
             held: Arc::new(Held::new(loan)),
         }
@@ -73,13 +73,13 @@ impl Frame {
         self.seen().status
     }
 
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> FrameFacts {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the frame again.
-    fn look(&self, loan: &Loan) -> Seen {
-        let now = Seen::of(loan.buffer());
+    fn look(&self, loan: &Loan) -> FrameFacts {
+        let now = FrameFacts::of(loan.buffer());
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = now;
         now
     }
@@ -247,7 +247,7 @@ impl Frame {
     }
 
     fn __repr__(&self) -> String {
-        let Seen { number, bytes, .. } = self.seen();
+        let FrameFacts { number, bytes, .. } = self.seen();
         let is = if self.held.is_held() { "" } else { ", put" };
         format!("<onair.Frame {number}: {bytes} bytes{is}>")
     }

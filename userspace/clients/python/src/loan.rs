@@ -15,7 +15,7 @@ pub(crate) struct Loan {
     /// Its first byte: in memory that every thread has mapped. Its users order their accesses themselves, as Python has
     /// it for every buffer.
     start: AtomicPtr<u8>,
-    /// What came before it, if it is the first after a time without frames.
+    /// The gap before it, if it is the first after a time without frames.
     gap: Option<Box<Gap>>,
 }
 

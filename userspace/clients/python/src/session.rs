@@ -54,7 +54,7 @@ impl Session {
         self.0.session.name()
     }
 
-    /// What it carries: "video", "audio", "ancillary" or "jpeg_xs".
+    /// Its essence: "video", "audio", "ancillary" or "jpeg_xs".
     #[getter]
     fn essence(&self) -> &'static str {
         self.layout().essence()

@@ -1,4 +1,4 @@
-//! What the archive needs of the program that it is part of.
+//! The archive's view of the program that it is part of.
 
 use std::fmt::Debug;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What outlives the daemon in `state.dir`: certificates, and the sessions that a restart brings back.
+//! Storage in `state.dir` that outlives the daemon: certificates, and the sessions that a restart brings back.
 //!
 //! Decides what is written, and does it on the [`onair_disk::Disk`] of its [`Host`]. It has no thread:
 //! the owner's half ([`Archive`], [`Store`]) hands jobs to a [`Writer`], which runs the other half

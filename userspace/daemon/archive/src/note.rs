@@ -1,4 +1,4 @@
-//! What an operator must know of the files.
+//! Facts about the files for an operator.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub enum Note {
     NotCertificate {
         /// The file, left as it is.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A stored certificate fails a check.
@@ -26,7 +26,7 @@ pub enum Note {
         path: PathBuf,
         /// The check's name.
         check: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// The write-ahead log ends in a record that is not whole.
@@ -40,7 +40,7 @@ pub enum Note {
     LogSetAside {
         /// Where it is now.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// The write-ahead log cannot be written.
@@ -81,7 +81,7 @@ pub enum Note {
     SessionSetAside {
         /// Where it is now.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A stored session of an earlier configuration is not in the current one: it is forgotten.

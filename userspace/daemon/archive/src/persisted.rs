@@ -31,7 +31,7 @@ pub struct PersistedSession {
     pub next_packet: Option<NextPacket>,
 }
 
-/// What the next packet of a sender has, so that its receivers see one stream, with a gap in time.
+/// Numbers of a sender's next packet, so that its receivers see one stream, with a gap in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextPacket {
     /// Its synchronisation source (RFC 3550 §3).

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use onair_api::Certificate;
 
-/// What kind of session a certificate is of. Each kind has as many places.
+/// Kind of session that a certificate is of. Each kind has as many places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A client used it.

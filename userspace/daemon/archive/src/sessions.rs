@@ -38,7 +38,7 @@ pub struct Store<W> {
 pub struct DamagedFile {
     /// Where it is now.
     pub aside: PathBuf,
-    /// What is wrong with it.
+    /// The fault.
     pub reason: String,
 }
 
@@ -50,7 +50,7 @@ pub struct SessionFiles {
     unwritten: Arc<Unwritten<SessionName>>,
 }
 
-/// What is not up to date on disk at the end.
+/// Failure to bring all files up to date before the end.
 #[derive(Debug, thiserror::Error)]
 pub enum NotUpToDate<E> {
     /// The writer's jobs.
@@ -232,7 +232,7 @@ impl<W: Writer<SessionJob>> Store<W> {
     /// latest.
     ///
     /// # Errors
-    /// What is not on disk.
+    /// The files that are not up to date on disk.
     pub fn close(self, deadline: Instant) -> Result<(), NotUpToDate<W::NotDone>> {
         let failed = self.unwritten.failed();
         failed.iter().for_each(|name| self.bring_up_to_date(name));

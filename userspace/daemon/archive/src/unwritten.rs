@@ -76,7 +76,7 @@ impl std::fmt::Debug for UnwrittenFile {
     }
 }
 
-/// What the end of a write changes.
+/// Change that the end of a write makes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Nothing to report.
@@ -279,7 +279,7 @@ mod tests {
         Err(io::Error::other("no space").into())
     }
 
-    /// What is told of `key`, as soon as it is.
+    /// Keeps the result that is published for `key`.
     fn told(unwritten: &Unwritten<u64>, key: u64) -> Arc<Mutex<Option<Result<(), WriteError>>>> {
         let told = Arc::new(Mutex::new(None));
         let own = Arc::clone(&told);

@@ -1,4 +1,4 @@
-//! What the actor leaves to the shutdown.
+//! Objects that the actor hands to the shutdown.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};

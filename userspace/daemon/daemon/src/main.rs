@@ -288,7 +288,7 @@ fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit.status())
 }
 
-/// What to do with the sessions of `--demo`.
+/// Advice on what to do with the sessions of `--demo`.
 fn what_to_try(config: &Config) -> String {
     format!(
         "Try these in another terminal, and end the demo with Ctrl-C:\n  \

@@ -1,4 +1,4 @@
-//! What outlives the daemon: certificates and persistent sessions, with their threads and the log.
+//! Files that outlive the daemon: certificates and persistent sessions, with their threads and the log.
 //!
 //! `onair_archive` decides what is written. Not here: recordings (`onair_record`), and the journal of
 //! resources ([`crate::resources`]).

@@ -22,7 +22,7 @@ use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use rustix::process::nice;
 use tokio::sync::oneshot;
 
-/// What the thread adds to its niceness. The kernel frees memory in long steps, and each would hold a thread that ends
+/// Increment of the thread's niceness. The kernel frees memory in long steps, and each would hold a thread that ends
 /// a session or hands over to the next daemon.
 const NICER: i32 = 10;
 /// Pause between two questions about pinned pages.
@@ -74,16 +74,16 @@ struct Lists {
 /// The parts that are charged to a user.
 #[derive(Debug, Default)]
 struct Queue {
-    parts: VecDeque<Part>,
+    parts: VecDeque<RetiredPart>,
     /// Of all, also of the one that the thread has.
     bytes: u64,
     /// Time that they took of the thread, and the time of another queue when this one began.
     spent: Duration,
 }
 
-/// What is given back at a time.
+/// The memory that is given back at a time.
 #[derive(Debug)]
-struct Part {
+struct RetiredPart {
     session: SessionId,
     bytes: u64,
     /// Kept only to be dropped: the drop unmaps them.
@@ -102,7 +102,7 @@ struct Pinned {
 }
 
 impl Lists {
-    fn add(&mut self, uid: u32, part: Part) {
+    fn add(&mut self, uid: u32, part: RetiredPart) {
         let least = self.queues.values().map(|it| it.spent).min();
         let queue = self.queues.entry(uid).or_insert_with(|| Queue {
             spent: least.unwrap_or_default(),
@@ -114,7 +114,7 @@ impl Lists {
     }
 
     /// The next part, with its user.
-    fn next(&mut self) -> Option<(u32, Part)> {
+    fn next(&mut self) -> Option<(u32, RetiredPart)> {
         let queues = self.queues.iter_mut();
         let waiting = queues.filter(|(_, queue)| !queue.parts.is_empty());
         let (uid, queue) = waiting.min_by_key(|(_, queue)| queue.spent)?;
@@ -264,7 +264,7 @@ impl Reclaimer {
         );
         let session = charge.session;
         let clients = retired.clients.into_iter().map(|it| {
-            let part = Part {
+            let part = RetiredPart {
                 session,
                 bytes: it.bytes(),
                 _words: Some(it.words),
@@ -273,7 +273,7 @@ impl Reclaimer {
             (it.uid, part)
         });
         let own = retired.own.into_iter().map(|frames| {
-            let part = Part {
+            let part = RetiredPart {
                 session,
                 bytes: frames.len() as u64,
                 _words: None,
@@ -360,7 +360,7 @@ impl Reclaimer {
     /// end with the daemon's process.
     ///
     /// # Errors
-    /// What is not unmapped.
+    /// Memory that is still mapped.
     pub fn close(self, deadline: Instant) -> Result<(), JobsNotDone> {
         self.pending.lock().is_closing = true;
         self.freshener.close(deadline)?;

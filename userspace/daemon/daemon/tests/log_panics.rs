@@ -1,14 +1,11 @@
 //! Panics in the log, in a process of their own: the hook is the whole process's.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-use std::process::Command;
 
 use onair_settings::config::{Log, LogFormat};
+use onair_stage::this_test;
 use onaird::log;
 use serde_json::Value;
 
-/// In its environment a process of this file's is told that it is the one that panics.
+/// In its environment a process is told that it is the one that panics.
 const CHILD: &str = "ONAIR_TEST_PANICS";
 
 fn panic_in_a_thread() {
@@ -31,10 +28,7 @@ fn log_json_and_a_thread_panics_then_that_is_one_object() {
         panic_in_a_thread();
         return;
     }
-    let own = std::env::current_exe().unwrap();
-    let mut child = Command::new(own);
-    let name = std::thread::current().name().unwrap().to_owned();
-    child.args(["--exact", &name, "--nocapture"]);
+    let mut child = this_test();
     for backtrace in ["0", "1"] {
         let said = child.env(CHILD, "1").env("RUST_BACKTRACE", backtrace);
         let said = said.env_remove("ONAIR_LOG").output().unwrap();

@@ -1,31 +1,23 @@
-//! Signals, in a process of their own: they are the whole process's.
-//!
-//! One at a time: what is installed here is installed once in a process.
-#![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Signals, each test in a process of its own: they are the whole process's.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::thread::JoinHandleExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use onair_ipc::sys::{self, Disposition};
 use onair_settings::config::ShutdownConfig;
+use onair_stage::in_own_process;
 use onaird::shutdown::{Cause, HANDLED, ShutdownCoordinator, SignalError, Signals};
 use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
 
 /// No test waits longer for anything that is to happen.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-fn alone() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn coordinator(debounce_ms: u64) -> ShutdownCoordinator {
     ShutdownCoordinator::new(ShutdownConfig {
@@ -51,7 +43,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn signal_handler__install__then_handlers_registered() {
-    let _turn = alone();
+    in_own_process!();
     let shutdown = coordinator(60_000);
     let signals = install(&shutdown);
     for signal in HANDLED {
@@ -72,7 +64,7 @@ fn signal_handler__install__then_handlers_registered() {
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn signal_handler__sa_restart__then_no_eintr() {
-    let _turn = alone();
+    in_own_process!();
     let shutdown = coordinator(60_000);
     let reloads = Arc::new(AtomicUsize::new(0));
     let own = Arc::clone(&reloads);
@@ -107,7 +99,7 @@ fn signal_handler__sa_restart__then_no_eintr() {
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn signal_handler__restore__then_original_handlers() {
-    let _turn = alone();
+    in_own_process!();
     let handlers = || HANDLED.map(|signal| Disposition::of(signal).unwrap().handler());
     let original = handlers();
     for _ in 0..3 {
@@ -128,7 +120,7 @@ fn signal_handler__restore__then_original_handlers() {
 
 #[test]
 fn signals_storm_then_one_shutdown_forced_and_last_resort() {
-    let _turn = alone();
+    in_own_process!();
     let shutdown = coordinator(200);
     let third = Arc::new(AtomicUsize::new(0));
     let own = Arc::clone(&third);
@@ -182,7 +174,7 @@ fn is_any_pending() -> bool {
 
 #[test]
 fn signals_hup_usr1_and_a_panic_then_reload_dump_and_survival() {
-    let _turn = alone();
+    in_own_process!();
     let shutdown = coordinator(60_000);
     let (reloads, dumps) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     shutdown.register_reload("bad", || panic!("a reload that panics"));
@@ -237,7 +229,7 @@ fn orphan() -> (Pid, std::process::ChildStdin) {
 
 #[test]
 fn signals_chld_then_orphans_are_reaped() {
-    let _turn = alone();
+    in_own_process!();
     set_child_subreaper(Some(getpid())).unwrap();
     let shutdown = coordinator(60_000);
     let signals = install(&shutdown);

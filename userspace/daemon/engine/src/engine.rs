@@ -1,7 +1,7 @@
-//! All sessions, the services that they share, and what happens to a session beside its own events: requests
-//! ([`crate::requests`]), and what follows from a session's progress.
+//! All sessions, the services that they share, and the work beside a session's own events: requests
+//! ([`crate::requests`]), and the consequences of a session's progress.
 //!
-//! When what happens is the actor's matter ([`crate::actor`]).
+//! The actor decides the order ([`crate::actor`]).
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -19,7 +19,7 @@ use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::{Progress, Session};
 use crate::sessions::ending::Ending;
-use crate::sessions::{Seen, SessionMut, Sessions};
+use crate::sessions::{SessionMut, Sessions, VisibleSessions};
 use crate::shares::{Holdings, Refusals};
 use crate::snapshots::Snapshots;
 use crate::taps::Taps;
@@ -96,8 +96,8 @@ impl Engine {
     }
 
     /// The sessions as `caller` sees them.
-    pub(crate) fn seen_by<'a>(&'a self, caller: &'a Caller) -> Seen<'a> {
-        Seen {
+    pub(crate) fn seen_by<'a>(&'a self, caller: &'a Caller) -> VisibleSessions<'a> {
+        VisibleSessions {
             sessions: &self.sessions,
             caller,
             archive: &self.services.archive,

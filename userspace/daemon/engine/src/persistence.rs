@@ -1,4 +1,4 @@
-//! What outlives the daemon: certificates and persistent sessions. A thread of the machine writes them.
+//! Persistence: a thread of the machine writes certificates and persistent sessions, which outlive the daemon.
 
 use std::convert::identity;
 use std::fmt::Debug;
@@ -13,7 +13,7 @@ pub type Archive = onair_archive::Archive<Thread<CertificateJob>>;
 /// Persisted sessions.
 pub type Store = onair_archive::Store<Thread<SessionJob>>;
 
-/// What does jobs one after the other.
+/// Runs jobs one after the other.
 pub trait Jobs<J>: Debug + Send {
     /// Hands a job in. Does not wait for the disk.
     ///

@@ -1,4 +1,4 @@
-//! A new reading of the configuration's file, and what of it is taken.
+//! A new reading of the configuration's file, and the keys that it changes.
 
 use onair_api::{ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 use onair_settings::config::reload::compare;

@@ -9,7 +9,7 @@ use onair_shares::{Owner, Refused, Share, Table, Usage};
 use crate::services::Services;
 use crate::sessions::{Sessions, Taken};
 
-/// What is asked for.
+/// A claim on shared limits.
 #[derive(Clone, Copy, Debug)]
 pub enum Claim {
     /// One more session with so many bytes of frame memory.
@@ -43,7 +43,7 @@ impl Full {
     }
 }
 
-/// What users have, at a look, and what they may have.
+/// Holdings of all users at one moment, and their limits.
 #[derive(Debug)]
 pub struct Holdings {
     /// Of sessions that exist or are in quarantine, by uid.
@@ -77,7 +77,7 @@ impl Holdings {
         }
     }
 
-    /// What each user has; `recordings` are the users of those that run.
+    /// Holdings of each user; `recordings` are the users of those that run.
     #[must_use]
     pub fn of(
         services: &Services,

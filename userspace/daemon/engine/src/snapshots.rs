@@ -11,7 +11,7 @@ use onair_shares::{Owner, Share, Table, Usage};
 #[derive(Debug)]
 pub struct Snapshots<R> {
     under_way: BTreeMap<u64, Snapshot<R>>,
-    /// Those that are over and whose tap is still with a poller, with their session.
+    /// Snapshots that are over and whose tap is still with a poller, with their session.
     tapped: BTreeMap<u64, u64>,
     places: Table,
 }

@@ -1,4 +1,4 @@
-//! What the daemon is told and how it speaks of itself: its configuration, the rights of its users, texts and metrics.
+//! The daemon's settings and its words about itself: its configuration, the rights of its users, texts and metrics.
 //!
 //! Below the daemon's other parts: nothing here knows a session, a thread or a request.
 #![forbid(unsafe_code)]

@@ -106,7 +106,7 @@ pub enum EventKind {
     },
     /// The daemon settled what a user left behind.
     Reconciled {
-        /// What was settled, for which user, and why.
+        /// The settled operation, its user, and the cause.
         reconciled: Reconciled,
     },
     /// An attachment was evicted.
@@ -149,7 +149,7 @@ pub enum EventKind {
     },
     /// A problem of a session's traffic began.
     SessionProblem {
-        /// What is wrong, and what to do.
+        /// The problem, with the remedy.
         #[serde(flatten)]
         problem: SessionProblem,
     },

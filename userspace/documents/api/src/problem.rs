@@ -29,7 +29,7 @@ macro_rules! codes {
             #[must_use]
             pub fn title(self) -> &'static str { match self { $(Self::$variant => $title,)+ } }
 
-            /// What to do.
+            /// The remedy, for people.
             #[must_use]
             pub fn advice(self) -> &'static str { match self { $(Self::$variant => $advice,)+ } }
         }
@@ -181,14 +181,14 @@ pub struct Problem {
     pub title: Box<str>,
     /// HTTP status.
     pub status: u16,
-    /// What happened, with the values.
+    /// The event, with the values.
     pub detail: String,
     /// The stable code.
     pub code: ProblemCode,
     /// Users of the session (`busy`, `deadline_passed`, `quarantined`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
-    /// What each witness said (with `blockers`).
+    /// Each witness's reading (with `blockers`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Box<Verdict>>,
     /// Invalid fields (`invalid_spec`, `invalid_request`).
@@ -282,7 +282,7 @@ pub struct ProblemPage {
     pub status: u16,
     /// Title.
     pub title: String,
-    /// What to do.
+    /// The remedy, for people.
     pub advice: String,
 }
 

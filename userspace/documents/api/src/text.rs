@@ -98,7 +98,7 @@ macro_rules! as_string {
 }
 pub(crate) use as_string;
 
-/// What a name is besides its checks, which are its `FromStr`: a text.
+/// Implements a name, which is a text with the checks of its `FromStr`.
 macro_rules! name {
     ($type:ident, $error:ty) => {
         impl $type {
@@ -120,7 +120,7 @@ macro_rules! name {
 }
 pub(crate) use name;
 
-/// What a path of the API names: an id or a name, which never overlap.
+/// Implements a reference in a path of the API: an id or a name, which never overlap.
 macro_rules! reference {
     ($type:ident, $id:ty, $name:ty, $error:ident) => {
         impl $type {

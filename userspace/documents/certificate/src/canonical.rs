@@ -26,7 +26,7 @@ pub(crate) fn text(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     Ok(text.into_inner())
 }
 
-/// What the serializer writes to. The formatter sees it, too.
+/// Output of the serializer, which the formatter reads, too. The formatter sees it, too.
 struct Shared<'a>(&'a RefCell<Vec<u8>>);
 
 impl Write for Shared<'_> {

@@ -25,12 +25,12 @@ pub struct Check {
     pub detail: String,
 }
 
-/// What is wrong with a claim: text for the report.
+/// Fault of a claim: text for the report.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Flaw(pub(crate) String);
 
-/// What makes a claim valid: text for the report.
+/// Proof of a claim, as text for the report, or its fault.
 pub(crate) type Found = Result<String, Flaw>;
 
 pub(crate) fn flaw<T>(text: impl Into<String>) -> Result<T, Flaw> {

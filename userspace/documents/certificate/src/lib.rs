@@ -11,9 +11,9 @@
 mod canonical;
 mod check;
 mod counts;
-mod course;
 mod digest;
 mod memory;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod verify;

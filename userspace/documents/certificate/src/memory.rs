@@ -3,7 +3,7 @@
 use onair_api::{Certificate, Memory, Says, StepName, Witness, WordOf};
 
 use crate::check::{Check, Flaw, Found, check, flaw};
-use crate::course::{ended, step};
+use crate::steps::{ended, step};
 use crate::witnesses::{one, whose};
 
 pub(crate) fn checks(certificate: &Certificate) -> [Check; 1] {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::check::{Check, CheckOutcome, absent, check, flaw};
-use crate::{counts, course, digest, memory, witnesses};
+use crate::{counts, digest, memory, steps, witnesses};
 
 /// First [`Certificate::format`] that has a digest.
 const FIRST_WITH_DIGEST: u32 = 2;
@@ -59,7 +59,7 @@ pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
     match Certificate::deserialize(document) {
         Ok(certificate) => {
             checks.push(requester(&certificate));
-            checks.extend(course::checks(&certificate));
+            checks.extend(steps::checks(&certificate));
             checks.extend(witnesses::checks(&certificate));
             checks.extend(memory::checks(&certificate));
             checks.extend(counts::checks(&certificate));

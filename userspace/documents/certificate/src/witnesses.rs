@@ -5,7 +5,7 @@ use onair_api::{
 };
 
 use crate::check::{Check, Flaw, Found, check, flaw};
-use crate::course::{step, was_started};
+use crate::steps::{step, was_started};
 
 /// The readings that a destroy requires: name, witness, writer of the source.
 const NEEDED: [(&str, Witness, WordOf); 4] = [

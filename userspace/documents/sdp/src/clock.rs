@@ -65,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 impl ReferenceClock {
-    /// What RFC 7273 and ST 2110-10 §8.2 know; the rest is [`Self::Other`].
+    /// Reads the clocks of RFC 7273 and ST 2110-10 §8.2; the rest is [`Self::Other`].
     #[must_use]
     pub fn of(text: &str) -> Self {
         Self::known(text).unwrap_or_else(|| Self::Other(text.to_owned()))
@@ -122,7 +122,7 @@ impl fmt::Display for ReferenceClock {
 }
 
 impl MediaClock {
-    /// What ST 2110-10 §8.3 knows; the rest is [`Self::Other`].
+    /// Reads the clocks of ST 2110-10 §8.3; the rest is [`Self::Other`].
     pub(crate) fn parse(text: &str) -> Self {
         Self::known(text).unwrap_or_else(|| Self::Other(text.to_owned()))
     }

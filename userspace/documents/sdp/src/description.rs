@@ -27,7 +27,7 @@ pub struct SessionDescription {
     pub media: Vec<Media>,
     /// Media that cannot be read, beside others that can.
     pub unread: Vec<UnreadMedia>,
-    /// What is read of the session's part, and not carried.
+    /// Parts of the session level that are read but not carried.
     pub notes: Notes,
 }
 
@@ -40,7 +40,7 @@ pub struct UnreadMedia {
     pub is_off: bool,
     /// It is of another protocol than RTP.
     pub is_of_another: bool,
-    /// What is wrong.
+    /// The fault.
     pub error: SdpError,
 }
 
@@ -82,15 +82,15 @@ pub struct Media {
     pub reference_clock: Option<ReferenceClock>,
     /// How timestamps follow from it.
     pub media_clock: Option<MediaClock>,
-    /// What the stream carries.
+    /// Its essence.
     pub essence: Essence,
     /// Line of its `m=`.
     pub line: usize,
-    /// What is read of it, and not carried.
+    /// Parts of it that are read but not carried.
     pub notes: Notes,
 }
 
-/// What a stream carries.
+/// Essence of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Essence {
     /// ST 2110-20.
@@ -115,7 +115,7 @@ pub enum Essence {
 }
 
 impl Essence {
-    /// What a session carries.
+    /// The essence of a session.
     #[must_use]
     pub fn of(format: &Format) -> Self {
         match format {

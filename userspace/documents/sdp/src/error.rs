@@ -8,7 +8,7 @@ pub struct SdpError {
     pub line: usize,
     /// The parameter, attribute or line type, as it is named in SDP.
     pub parameter: String,
-    /// What is wrong with it.
+    /// Its fault.
     pub fault: Fault,
 }
 
@@ -35,7 +35,7 @@ impl SdpError {
     }
 }
 
-/// What is wrong.
+/// A fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Longer than any description.
@@ -52,7 +52,7 @@ pub enum Fault {
     Invalid {
         /// The first 80 characters of the value.
         value: String,
-        /// What is valid.
+        /// The valid values.
         wanted: String,
     },
 }

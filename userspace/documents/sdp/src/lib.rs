@@ -4,7 +4,7 @@
 //! (RFC 7273), source filters (RFC 4570), and duplicate legs (RFC 7104). No I/O, and no decision about what OnAir
 //! carries, except [`Media::format`] and [`SessionDescription::streams`].
 //!
-//! What is read ends in one of three ways: *carried*, in a typed value that a session has; *noted*, with a reason
+//! Each part that is read ends in one of three ways: *carried*, in a typed value that a session has; *noted*, with a reason
 //! ([`Notes`]); or *fatal*, an [`SdpError`] with line and parameter. Fatal are only size, rate, sampling, depth, scan,
 //! address, port, payload type and coding, where they are missing or impossible. Any bytes may come in: they never cause
 //! a panic.

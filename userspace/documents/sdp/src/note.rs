@@ -1,4 +1,4 @@
-//! What is read of a description and not carried: it is noted, and never lost in silence.
+//! Parts of a description that are read but not carried: each is noted, and never lost in silence.
 
 use onair_api::{DescriptionNote, MAX_NOTES};
 

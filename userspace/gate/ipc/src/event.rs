@@ -46,7 +46,7 @@ impl EventKind {
 pub struct Event {
     /// Position in the attachment's history, from 1. A gap means missed events.
     pub sequence: u64,
-    /// What happened.
+    /// Kind of the event.
     pub kind: EventKind,
     /// Number that belongs to the kind; see [`EventKind`].
     pub argument: u64,

@@ -112,7 +112,7 @@ pub fn read_response(packet: &[u8]) -> serde_json::Result<(Tag, Response)> {
     Ok((tag.unwrap_or(0), serde_json::from_slice(packet)?))
 }
 
-/// What a packet contains: a [`Request`] or a [`Response`].
+/// The content of a packet: a [`Request`] or a [`Response`].
 pub trait Message: Serialize {}
 
 /// A request of a client.
@@ -330,7 +330,7 @@ messages! {
         pub version: u32,
         /// Sizes.
         pub geometry: Geometry,
-        /// What the session carries.
+        /// Format of the session.
         pub format: Format,
         /// Layout of the buffers, by FFmpeg's name; pixel groups of RFC 4175 when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,7 +21,9 @@ pub enum End {
     FoundOut = 2,
 }
 
+/// Value of `deferred` before an end.
 const ATTACHED: u32 = 0;
+/// Value of `deferred` once one thread has taken it on itself to release the memory.
 const LET_GO: u32 = 3;
 
 /// The pins of one attachment, and its end.

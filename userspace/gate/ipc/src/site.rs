@@ -64,9 +64,8 @@ pub fn between(session: u64, attachment: u64, wait: &mut dyn FnMut()) {
     }
 }
 
-/// What a caller has on its stack while it waits, for a reader of its memory that has no probe: a
-/// constant, the mark's own address (so no copy counts), session and attachment. Cleared at the
-/// wait's end, since stacks are used again.
+/// Mark on the stack of a waiting caller, for a reader of its memory that has no probe: a constant, the mark's own
+/// address (so no copy counts), session and attachment. Cleared at the wait's end, since stacks are used again.
 pub struct Mark([u64; 4]);
 
 impl Mark {

@@ -13,7 +13,7 @@ pub enum AwaitedTurn {
     Ready,
 }
 
-/// What happened to a member.
+/// An event of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupEvent {
     /// It has no user any more.
@@ -22,7 +22,7 @@ pub enum GroupEvent {
     GaveUp,
 }
 
-/// What to do with members.
+/// A step for members.
 #[derive(Debug, PartialEq, Eq)]
 pub enum GroupStep {
     /// Nothing.

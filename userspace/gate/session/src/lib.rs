@@ -15,24 +15,21 @@
 //! | `state` | the life of a session, its clients, its other parts, and the turn in which they handle an event |
 //! | `lifecycle` | which state may follow which |
 //! | `dispatch` | which code handles which event |
-//! | `running`, `flushing`, `ending` | stop and start, flushes, and the way to the end |
+//! | `running`, `ending` | stop and start, and the way to the end |
 //! | `clients` | how clients come and go |
 //! | `groups` | when several sessions end in one step |
 //! | `converted` | which source a converted session has, and how those made for clients follow it |
 //! | `replay` | a traced life, again; `clock`: its times |
 //! | `retarget` | a change of addresses; `quarantines`: those that wait for a look at sites |
 //! | `witness` | what is seen, and what follows |
-//! | `certificate` | what the certificate says |
 //! | [`shutdown`] | when all sessions end together |
 
 mod boundary;
-mod certificate;
 mod clients;
 mod clock;
 mod converted;
 mod dispatch;
 mod ending;
-mod flushing;
 mod groups;
 mod lifecycle;
 mod quarantines;
@@ -45,7 +42,6 @@ pub mod witness;
 
 pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
 pub use self::boundary::event::{Admission, Destroy, Event, Exit};
-pub use self::boundary::evidence::Evidence;
 pub use self::boundary::facts::{Facts, PollerFact, Timeouts};
 pub use self::boundary::note::Note;
 pub use self::boundary::retired::{ClientMemory, RetiredMemory};
@@ -62,7 +58,7 @@ pub use self::converted::layouts::{
 pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::groups::{AwaitedTurn, GroupEvent, GroupStep, boundary_from, end_of_group};
-pub use self::lifecycle::Place;
+pub use self::lifecycle::RuntimeHolder;
 pub use self::quarantines::{QuarantineRequest, Quarantines};
 pub use self::replay::{Replay, ReplayDifference, replay};
 pub use self::retarget::{
@@ -74,3 +70,4 @@ pub use self::state::clients::attachment::Attachment;
 pub use self::state::clients::evicted::EvictedClient;
 pub use self::state::life::Life;
 pub use self::state::trace::Trace;
+pub use boundary::facts::Evidence;

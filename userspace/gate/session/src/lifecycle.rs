@@ -1,4 +1,4 @@
-//! The life of a session: which states there are, what exists in each, and which may follow which.
+//! The states of a session, the objects that exist in each, and the transitions between them.
 //!
 //! [`SessionCore`](crate::SessionCore) turns events into calls of these methods, and does what they
 //! return.
@@ -65,7 +65,7 @@ pub(crate) enum Custody<R> {
 
 /// Where the runtime is, seen from outside.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Place<R> {
+pub enum RuntimeHolder<R> {
     /// On the control thread.
     Here(R),
     /// With its poller.
@@ -156,9 +156,9 @@ impl<R, D, S> Lifecycle<R, D, S> {
     }
 
     /// Where the runtime is.
-    pub(crate) fn place(&mut self) -> Place<&mut R> {
+    pub(crate) fn place(&mut self) -> RuntimeHolder<&mut R> {
         match self {
-            Self::Running => Place::Poller,
+            Self::Running => RuntimeHolder::Poller,
             Self::Stopped { runtime }
             | Self::Draining {
                 custody: Custody::Here(runtime),
@@ -166,11 +166,11 @@ impl<R, D, S> Lifecycle<R, D, S> {
             }
             | Self::Quarantined {
                 custody: Custody::Here(runtime),
-            } => Place::Here(runtime),
+            } => RuntimeHolder::Here(runtime),
             Self::Stopping { .. }
             | Self::Draining { .. }
             | Self::Quarantined { .. }
-            | Self::Destroyed => Place::Returning,
+            | Self::Destroyed => RuntimeHolder::Returning,
         }
     }
 
@@ -192,8 +192,8 @@ impl<R, D, S> Lifecycle<R, D, S> {
     /// As [`Self::runtime`], mutable.
     pub(crate) fn runtime_mut(&mut self) -> Option<&mut R> {
         match self.place() {
-            Place::Here(runtime) => Some(runtime),
-            Place::Poller | Place::Returning => None,
+            RuntimeHolder::Here(runtime) => Some(runtime),
+            RuntimeHolder::Poller | RuntimeHolder::Returning => None,
         }
     }
 

@@ -14,7 +14,7 @@ pub struct QuarantineRequest<A> {
     pub reply: A,
 }
 
-/// Those that wait, in the order of their requests.
+/// Quarantines that wait, in the order of their requests.
 #[derive(Debug)]
 pub struct Quarantines<A>(Vec<QuarantineRequest<A>>);
 

@@ -34,7 +34,7 @@ pub struct Replay {
 pub struct ReplayDifference {
     /// Its line, from 1.
     pub line: usize,
-    /// What differs.
+    /// The difference.
     pub what: String,
 }
 

@@ -25,12 +25,12 @@ pub enum RuntimePlace {
     Poller,
 }
 
-/// What happens to the change of a session.
+/// An event in the change of a session.
 #[derive(Debug)]
 pub enum RetargetEvent<N, A> {
     /// A requester asks for a change, which was checked.
     Asked {
-        /// What the session gets.
+        /// The session's new configuration.
         next: N,
         /// Of a change at a time: the request is answered once the poller knows of it, and this in its place later.
         later: Option<A>,
@@ -49,7 +49,7 @@ pub enum RetargetEvent<N, A> {
     Stalled(A),
 }
 
-/// What to do for a change. The steps of an event are done in their order.
+/// A step of a change. The steps of an event are done in their order.
 #[derive(Debug)]
 pub enum RetargetStep<N, A> {
     /// Claim the flow for the poller and join its group, beside the present ones.

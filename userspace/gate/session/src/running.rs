@@ -40,6 +40,7 @@ impl Parts {
         turn.life.runs.stopped_at = Some(moment.wall);
         turn.life.audit.begin_stop(moment);
         turn.life.audit.counts.attachments_at_stop = self.clients.attached.len() as u64;
+        // Before the gates close: afterwards the callers are on their way out.
         let memories = self.clients.memories();
         turn.life.audit.counts.blocked_at_stop = memories.map(|it| turn.view.calls(it)).sum();
         self.clients.forgive_kicks();
@@ -95,6 +96,7 @@ impl Parts {
         self.warnings.end();
         turn.effects.poller(PollerCommand::Start(runtime));
         for attachment in self.clients.attached.values().filter(|it| !it.disconnected) {
+            // No drain waits for its callers any more.
             attachment.memory.disarm_kick();
             attachment.memory.start();
             attachment

@@ -1,6 +1,6 @@
 //! The text of a panic that was caught.
 
-/// What a panic said.
+/// The message of a panic.
 #[must_use]
 pub fn of(panic: &(dyn std::any::Any + Send)) -> String {
     panic

@@ -1,4 +1,4 @@
-//! What a kind of essence brings.
+//! Interface of a kind of essence.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -56,7 +56,7 @@ pub trait Essence: Display + Sized {
     type Document: Document + From<Self>;
     /// A change of it in JSON.
     type Patch: Patch<Self::Document>;
-    /// What packets show of it.
+    /// Facts about it that packets show.
     type Seen: Seen + DeserializeOwned;
     /// Its format in a list of sessions.
     type Listed: Listed + From<Self::Document>;
@@ -76,10 +76,10 @@ pub trait Essence: Display + Sized {
     /// [`MOST_REASONS`](crate::receive::MOST_REASONS).
     const REASONS: &'static [&'static str];
 
-    /// Those of [`Self::REASONS`] that packets of another format cause.
+    /// The reasons of [`Self::REASONS`] that packets of another format cause.
     const OF_OTHER_FORMATS: &'static [&'static str];
 
-    /// What it is, for people, with its standard.
+    /// Its name for people, with its standard.
     const NAME: &'static str;
 
     /// The format, if every field of the document is valid.

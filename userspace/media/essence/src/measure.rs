@@ -13,7 +13,7 @@ use crate::rtp::RtpHeader;
 pub struct Gauge {
     /// The metric's name: `onair_session_…`.
     pub name: &'static str,
-    /// What it is, as a sentence.
+    /// Its meaning, as a sentence.
     pub help: &'static str,
     /// A label and its value, beside the session's.
     pub label: Option<(&'static str, &'static str)>,
@@ -59,7 +59,7 @@ impl Range {
 /// Parts of payloads that arrived, and are damaged all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Damage {
-    /// What is wrong with them, as `ANC packets have a wrong checksum or wrong parity`.
+    /// Their fault, as `ANC packets have a wrong checksum or wrong parity`.
     pub what: &'static str,
     /// How many are damaged.
     pub damaged: u64,
@@ -104,12 +104,13 @@ pub trait Measure: Clone {
     /// that is too far for both ends to follow the same clock, and it ended shortly before `now_ns`.
     fn away_ns(&self, now_ns: u64) -> Option<f64>;
 
-    /// What people need to know of the packets of the last second, if it ended shortly before `now_ns`, and what to do.
+    /// A remark for people about the packets of the last second, if it ended shortly before `now_ns`, with the
+    /// remedy.
     fn remark(&self, _now_ns: u64) -> Option<String> {
         None
     }
 
-    /// What of the last second is damaged, if it ended shortly before `now_ns`.
+    /// Damage of the last second, if it ended shortly before `now_ns`.
     fn damage(&self, _now_ns: u64) -> Option<Damage> {
         None
     }

@@ -1,4 +1,4 @@
-//! What receives an essence: packets in, units of memory out.
+//! Receiving an essence: packets in, units of memory out.
 
 use crate::rtp::{PayloadTypes, RtpHeader};
 
@@ -55,7 +55,7 @@ pub struct UnitReport {
     /// Whether packets of it, or of the time before it, do not fit the format: the source sends
     /// another one.
     pub wrong_format: bool,
-    /// What the essence says of its units; opaque to all other code.
+    /// The essence's own mark of its units; opaque to all other code.
     pub tag: u32,
 }
 

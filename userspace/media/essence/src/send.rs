@@ -1,4 +1,4 @@
-//! What sends an essence: units of memory in, packets out, each at its time.
+//! Sending an essence: units of memory in, packets out, each at its time.
 
 use std::ops::Range;
 

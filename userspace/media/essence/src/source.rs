@@ -72,7 +72,7 @@ const STRANGERS: usize = 64;
 const FOLLOWS_WITHIN: u16 = 64;
 
 /// The last packets of other sources while the current one is silent. No single packet makes a source the current one:
-/// whoever makes up a source for each packet would be followed after every pause.
+/// an attacker that invents a source for each packet would be followed after every pause.
 #[derive(Debug)]
 pub(crate) struct Strangers {
     ssrcs: [u32; STRANGERS],
@@ -109,7 +109,7 @@ impl Strangers {
     }
 }
 
-/// What becomes of a packet of another source than the current one.
+/// Treatment of a packet from another source than the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// The current one sends: the packet was counted.

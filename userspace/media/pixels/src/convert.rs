@@ -1,7 +1,6 @@
 //! Between pixel groups and pixel formats.
 
-use crate::lines::{Lines, Rows};
-use crate::picture::Picture;
+use crate::picture::{Lines, Picture, Rows};
 use crate::pixel_format::{Arrangement, PixelFormat, Plane};
 use crate::row::Row;
 use crate::simd::{self, Simd};

@@ -9,11 +9,9 @@
 //! streams of running sessions.
 #![deny(unsafe_code)]
 
-mod bits;
 mod conversion;
 mod convert;
 pub mod export;
-mod lines;
 pub mod nut;
 mod picture;
 pub mod pipe;
@@ -28,7 +26,7 @@ mod weave;
 
 pub use conversion::Conversion;
 pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines, unpack_rows};
-pub use lines::Lines;
+pub use picture::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use place::place_lines;

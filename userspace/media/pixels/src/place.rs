@@ -1,8 +1,7 @@
 //! Pixels that are in the wanted format already.
 
 use crate::convert::ConvertError;
-use crate::lines::Lines;
-use crate::picture::Picture;
+use crate::picture::{Lines, Picture};
 use crate::pixel_format::PixelFormat;
 
 /// Copies `from`, which has only these lines of the frame `picture`, to `pixels`, which are the whole frame;

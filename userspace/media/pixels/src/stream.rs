@@ -15,7 +15,7 @@ pub struct NoFrames(&'static str);
 /// The stream whose packets become frames.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameStream<'a> {
-    /// What it carries.
+    /// Its format.
     pub format: &'a Format,
     /// RTP payload types of its packets.
     pub payload_types: PayloadTypes,
@@ -26,7 +26,7 @@ pub struct FrameStream<'a> {
 }
 
 impl FrameStream<'_> {
-    /// What the sender says of its frames.
+    /// The appearance of its frames as the sender declares it.
     #[must_use]
     pub fn appearance(&self) -> Appearance {
         self.format

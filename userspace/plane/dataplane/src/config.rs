@@ -62,7 +62,7 @@ pub struct PollerSpec {
     pub name: String,
     /// CPU that the thread is pinned to.
     pub core: usize,
-    /// What it does when idle.
+    /// Its behaviour when idle.
     pub idle: Idle,
     /// How an adaptive poller rests.
     pub rest: Rest,
@@ -89,7 +89,7 @@ impl Default for Rest {
     }
 }
 
-/// What an idle poller does.
+/// Behaviour of an idle poller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Idle {
     /// Spins for some microseconds, then sleeps until a packet, a command or a due time.

@@ -11,7 +11,7 @@ use crossbeam_queue::ArrayQueue;
 /// Questions that wait. A poller repeats what does not fit.
 pub(crate) const QUESTIONS: usize = 64;
 
-/// What the pollers of a port and the thread share.
+/// State that the pollers of a port share with the thread that serves its host traffic.
 #[derive(Debug)]
 pub(crate) struct HostShare {
     /// Whether the kernel has the port's address of IPv4, and of IPv6.

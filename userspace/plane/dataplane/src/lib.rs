@@ -13,7 +13,6 @@ mod config;
 mod flow;
 mod groups;
 mod host;
-mod membership;
 mod messages;
 mod plane;
 mod poller;
@@ -25,6 +24,7 @@ mod stats;
 mod transmit;
 
 pub use addresses::PortAddresses;
+pub use addresses::{Joined, KernelMembership, NotJoined};
 pub use clock::{MediaClock, tai_minus_utc};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
@@ -32,7 +32,6 @@ pub use config::{
 pub use flow::ReceivedFlow;
 pub use flow::target::{FlowTarget, LegTarget, SwitchTime};
 pub use groups::{GroupState, Joiner, REJOINS_AFTER};
-pub use membership::{Joined, KernelMembership, NotJoined};
 pub use messages::command::{Command, PollerTask};
 pub use messages::events::{EventReceiver, PollerEvent};
 pub use plane::early::EarlyPorts;

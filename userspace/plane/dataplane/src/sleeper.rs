@@ -1,4 +1,4 @@
-//! A poller as other threads see it: whether it sleeps, what wakes it, and whether it has ended.
+//! A poller as other threads see it: whether it sleeps, how to wake it, and whether it has ended.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering, fence};

@@ -4,11 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use onair_dpdk::{Burst, Error, Mbuf, Pool, RegisteredThread};
+use onair_stage::in_own_process;
 
-mod common;
+use crate::common;
 
 #[test]
 fn pool_exhausted_gives_none_until_an_mbuf_is_dropped() {
+    in_own_process!();
     let eal = common::eal();
     let registered = RegisteredThread::new(&eal).unwrap();
     let pool = Pool::new(&eal, "p", 256).unwrap();

@@ -1,23 +1,20 @@
 //! Ports with several queues. Needs root. AF_XDP's are those of a network card, which a veth has
 //! not: the tests in a machine with PCI devices have them.
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy.toml allows it in test functions, not in their helpers"
-)]
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RegisteredThread};
-use onair_stage::{Stage, Veth, output};
+use onair_stage::{Stage, Veth, in_own_process, output};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-mod common;
+use crate::common;
 
 const PACKETS: usize = 50;
 
 #[test]
 fn several_queues_carry_packets_and_leave_the_link_clean() {
+    in_own_process!();
     let stage = Stage::open("dpdk").unwrap();
     stage.veth(&Veth::bare("va", "vb")).unwrap();
     let eal = common::eal();

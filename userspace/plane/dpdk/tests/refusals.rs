@@ -1,11 +1,13 @@
 //! Errors of DPDK are typed, and include DPDK's own text.
 
 use onair_dpdk::{Error, Port, PortConfig};
+use onair_stage::in_own_process;
 
-mod common;
+use crate::common;
 
 #[test]
 fn port_of_a_device_that_cannot_be_says_why() {
+    in_own_process!();
     let eal = common::eal();
     let open = |config: &PortConfig| Port::open(&eal, config).unwrap_err();
 

@@ -1,11 +1,13 @@
 //! Ports are opened and closed repeatedly.
 
 use onair_dpdk::{Burst, Port, PortConfig, RegisteredThread};
+use onair_stage::in_own_process;
 
-mod common;
+use crate::common;
 
 #[test]
 fn ports_opened_and_closed_in_any_order_leave_nothing() {
+    in_own_process!();
     let eal = common::eal();
     // With all their pools in memory at once, 40 rounds would not fit.
     for round in 0..40 {

@@ -1,16 +1,13 @@
 //! The wire inside the process.
-#![allow(
-    clippy::unwrap_used,
-    reason = "clippy.toml allows it in test functions, not in their helpers"
-)]
 
 use std::thread;
 
 use onair_dpdk::{
     Burst, CloseError, Eal, Error, Port, PortConfig, RegisteredThread, RxQueue, TxQueue,
 };
+use onair_stage::in_own_process;
 
-mod common;
+use crate::common;
 
 fn config(end: &str) -> PortConfig {
     PortConfig {
@@ -21,6 +18,7 @@ fn config(end: &str) -> PortConfig {
 
 #[test]
 fn ring_pair_packets_both_ways_arrive_as_they_were() {
+    in_own_process!();
     let eal = common::eal();
     let a = Port::open(&eal, &config("a")).unwrap();
     let b = Port::open(&eal, &config("b")).unwrap();

@@ -1,4 +1,4 @@
-//! What data sets say, as far as it is used. Offsets are those of the management TLV's data field.
+//! Contents of data sets, as far as they are used. Offsets are those of the management TLV's data field.
 
 use std::fmt;
 
@@ -125,7 +125,7 @@ pub struct PortProperties {
     pub port: PortIdentity,
     /// Its state.
     pub state: PtpPortState,
-    /// What stamps its packets, and its interface; absent in the standard's data set.
+    /// The layer that stamps its packets, and its interface; absent in the standard's data set.
     pub link: Option<(PtpTimestamping, InterfaceName)>,
 }
 

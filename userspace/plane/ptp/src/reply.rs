@@ -25,11 +25,11 @@ pub struct Reply {
     pub target: PortIdentity,
     /// Number of the request.
     pub sequence: u16,
-    /// What it says.
+    /// Content of the reply.
     pub content: Content,
 }
 
-/// What an answer says.
+/// Content of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// [`DataSet::Default`]

@@ -2,7 +2,7 @@
 
 use super::{MANAGEMENT, PortIdentity, TLV_AT, TLV_HEAD, VERSION};
 
-/// What can be asked for.
+/// A data set that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DataSet {
     /// The clock itself: identity, domain, number of ports.
@@ -50,7 +50,7 @@ impl DataSet {
 /// A request to read a data set: it goes no further than to the clock that gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked for.
+    /// The data set asked for.
     pub data_set: DataSet,
     /// PTP domain: a clock of another one does not answer.
     pub domain: u8,

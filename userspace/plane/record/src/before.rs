@@ -1,4 +1,4 @@
-//! A recording that goes on: what earlier daemons recorded of it stands before what this one does.
+//! A recording that goes on: the files of earlier daemons stand before those of this one.
 //!
 //! Its manifest is the only place that knows of it. While it runs, `NAME.json.part` says so. The daemon's end leaves
 //! `NAME.json`: in order with the cause `shutdown`, after a kill by repair with the cause `killed`, and with the
@@ -25,7 +25,7 @@ pub trait Seam: Debug + Send {
     fn missed(&self) -> Option<u64>;
 }
 
-/// What earlier daemons recorded.
+/// Recordings of earlier daemons.
 #[derive(Debug)]
 pub(crate) struct Before {
     manifest: Manifest,

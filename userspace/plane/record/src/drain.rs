@@ -354,7 +354,7 @@ impl Drain {
         self.files.manifest_file(text(&manifest));
     }
 
-    /// What is missing since the last daemon is on disk before it is told: a kill must not take it back.
+    /// The gap since the last daemon is on disk before it is published: a kill must not take it back.
     fn publish_restart(&mut self) {
         let shared = Arc::clone(&self.shared);
         shared.busy(|| self.files.settle());

@@ -58,7 +58,7 @@ pub enum FinishError {
     Late {
         /// Time waited.
         waited: Duration,
-        /// What the drain thread does.
+        /// The drain thread's work.
         doing: String,
         /// Accepted events that are neither written nor lost.
         pending: u64,

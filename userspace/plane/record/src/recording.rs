@@ -60,7 +60,7 @@ pub enum FlushError {
     Late {
         /// Time waited.
         waited: Duration,
-        /// What the drain thread does.
+        /// The drain thread's work.
         doing: String,
         /// Accepted events that are neither written nor lost.
         pending: u64,
@@ -336,7 +336,7 @@ impl Recording {
     }
 }
 
-fn take_first(folder: &Folder) -> Result<crate::files::part::Part, RecordError> {
+fn take_first(folder: &Folder) -> Result<crate::files::part::RecordingFile, RecordError> {
     let name = folder.part_name(1);
     let path = folder.file(&name);
     if path.symlink_metadata().is_ok() {

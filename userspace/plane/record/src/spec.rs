@@ -214,7 +214,7 @@ impl Spec {
 /// The request of a recording that goes on after a restart of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// What was asked for: its limits apply to all files together.
+    /// The request: its limits apply to all files together.
     pub spec: RecordingSpec,
     /// The process that started it.
     pub starter: Who,

@@ -1,4 +1,4 @@
-//! Counts of each producer: events that arrived, and what happened to them. They balance exactly.
+//! Counts of each producer: events that arrived, and their fates. They balance exactly.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

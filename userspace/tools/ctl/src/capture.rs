@@ -1,6 +1,6 @@
 //! Frames of a capture file, one after the other. Any bytes may be in it.
 //!
-//! What a frame carries does not belong here.
+//! The content of a frame does not belong here.
 
 use std::fs::{self, File};
 use std::io;
@@ -46,7 +46,7 @@ pub(crate) struct CaptureFile {
     bytes: u64,
 }
 
-/// What was read of a file.
+/// Contents of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
     /// `pcap` or `pcapng`.
@@ -215,7 +215,7 @@ fn next<'a>(reader: &'a mut (dyn PcapReaderIterator + Send), room: &mut usize) -
     }
 }
 
-/// What the blocks before say of the next one.
+/// Facts about the next block from the blocks before it.
 #[derive(Debug, Default)]
 struct Section {
     interfaces: Vec<Interface>,

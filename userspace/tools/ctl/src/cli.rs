@@ -1,6 +1,6 @@
 //! The command line: every command, its help and its run.
 //!
-//! What a command asks and prints is in `command`; how its failure is told is in `report`.
+//! The requests and the output of a command are in `command`, the message of its failure in `report`.
 
 use clap::{Parser, Subcommand};
 

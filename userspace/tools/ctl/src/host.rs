@@ -15,8 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use crate::args::Options;
-use crate::failure::Failure;
-use crate::failure::host::HostError;
+use crate::failure::{Failure, HostError};
 
 /// Longest login. That of sshd, in which a user types a password, is 120 s.
 const LOGIN: Duration = Duration::from_secs(150);

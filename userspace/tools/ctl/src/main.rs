@@ -26,9 +26,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap_complete::CompleteEnv;
-use cli::{Cli, Noun};
-use failure::host::HostError;
 use onair_control::Client;
+
+use cli::{Cli, Noun};
+use failure::HostError;
 
 fn main() -> ExitCode {
     CompleteEnv::with_factory(names::completing)

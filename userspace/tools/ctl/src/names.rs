@@ -48,7 +48,7 @@ fn with_names(command: Command) -> Command {
     command.mut_subcommands(with_names)
 }
 
-/// What can follow on the command line that a shell completes. None without a daemon.
+/// Candidates with which a shell can complete the command line. None without a daemon.
 fn candidates(id: &str) -> Option<Vec<CompletionCandidate>> {
     let words = env::args().skip_while(|word| word != "--").skip(1);
     let typed = Cli::command().ignore_errors(true);

@@ -1,4 +1,4 @@
-//! What a user is told of a failure: the problem in words of the command line, and what to do.
+//! Messages for a user about a failure: the problem in words of the command line, and the remedy.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write as _};
@@ -41,7 +41,7 @@ pub(crate) fn failure(cli: &Cli, failure: &Failure) -> u8 {
     failure.code()
 }
 
-/// What to do about `problem` of this command.
+/// Advice about `problem` of this command.
 fn advice(cli: &Cli, problem: &Problem) -> String {
     let general = match (problem.code, &cli.noun) {
         (ProblemCode::NoSuchSession, _) if cli.is_about_certificates() => {

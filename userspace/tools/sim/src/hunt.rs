@@ -10,7 +10,7 @@ use crate::life::{self, Report};
 use crate::plan::Plan;
 use crate::wire::{self, WirePlan};
 
-/// What a life is of.
+/// Kind of a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The session core with its callers.
@@ -38,13 +38,13 @@ pub fn failed_seeds(kind: Kind) -> impl Iterator<Item = u64> {
 /// A life that fails.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// What it is of.
+    /// Its kind.
     pub kind: Kind,
     /// Its seed.
     pub seed: u64,
     /// Deeds that it does not need to fail, by their place in the plan.
     pub without: Vec<usize>,
-    /// What happened, shortened.
+    /// Report of the life, shortened.
     pub report: Report,
 }
 

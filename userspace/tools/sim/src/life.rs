@@ -24,9 +24,9 @@ const STEPS: u64 = 30_000_000;
 pub struct Report {
     /// Steps, each a choice of the scheduler.
     pub events: u64,
-    /// What must not be.
+    /// Broken invariants.
     pub violations: Vec<String>,
-    /// What happened, if it was to be traced.
+    /// Events of the life, if it was to be traced.
     pub trace: Vec<String>,
     /// The label at which a caller died.
     pub died_at: Option<&'static str>,
@@ -195,7 +195,7 @@ fn run() {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned()));

@@ -1,4 +1,4 @@
-//! What is on its way to the control thread: each channel keeps its order, and has its delays.
+//! Messages to the control thread: each channel keeps its order, and has its delays.
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem::discriminant;
@@ -43,7 +43,7 @@ pub(crate) enum Message {
     LookedAtThreads(usize, onair_session::ThreadQuestion),
 }
 
-/// What the daemon's turn takes one message of.
+/// A source, of which each turn of the daemon takes one message.
 type Source = std::mem::Discriminant<Channel>;
 
 /// All that is on its way.

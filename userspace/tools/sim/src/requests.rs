@@ -7,7 +7,7 @@ use onair_session::{Answer, EvictionTicket, Ticket};
 
 use crate::world::violation;
 
-/// What there is of a request.
+/// State of a request.
 #[derive(Debug)]
 enum Request {
     /// It was made for this.
@@ -56,7 +56,7 @@ pub(crate) fn answer<T>(ticket: &Ticket<T>, is_granted: bool) {
     }
 }
 
-/// What the core answers.
+/// Handles an answer of the core.
 pub(crate) fn answered(answer_of_core: &Answer) {
     match answer_of_core {
         Answer::NotStarted(ticket, _) => answer(ticket, false),

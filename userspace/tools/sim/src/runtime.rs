@@ -22,7 +22,7 @@ pub(crate) struct PlayedRuntime {
     /// Frames that are received, the oldest first.
     #[serde(skip)]
     open: VecDeque<Arriving>,
-    /// What became of submitted frames since the last [`Self::take_fates`].
+    /// Fates of submitted frames since the last [`Self::take_fates`].
     #[serde(skip)]
     fates: Vec<Fate>,
 }
@@ -192,7 +192,7 @@ impl PlayedRuntime {
         }
     }
 
-    /// What became of submitted frames since the last call.
+    /// Fates of submitted frames since the last call.
     pub(crate) fn take_fates(&mut self) -> Vec<Fate> {
         std::mem::take(&mut self.fates)
     }

@@ -1,5 +1,5 @@
-//! What a send session's poller half has beside the ledgers: submitted frames that wait for the wire, and flushes that
-//! wait for them.
+//! A send session's poller half beside the ledgers: submitted frames that wait for the wire, and flushes that wait
+//! for them.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -40,10 +40,10 @@ struct OpenFlush {
     report: FlushReport,
 }
 
-/// What became of a submitted frame.
+/// Fate of a submitted frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fate {
-    /// What its client wrote in both halves.
+    /// The client's stamps in both halves.
     pub(crate) stamps: [u64; 2],
     /// Whether it was sent, or dropped.
     pub(crate) is_sent: bool,
@@ -74,7 +74,7 @@ impl Sending {
         }
     }
 
-    /// What is written in a frame.
+    /// Reads the stamps of a frame.
     fn read(&self, attachment: u64, frame: u32) -> [u64; 2] {
         let mut halves = [[0; 8]; 2];
         if let Some(memory) = self.frames.get(&attachment) {

@@ -1,5 +1,5 @@
-//! What is so: the processes, their threads, and who has what. The daemon sees none of it but what
-//! the kernel tells.
+//! The true state: the processes, their threads, and their holdings. The daemon sees none of it but what the kernel
+//! tells.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub(crate) struct Thread {
     pub(crate) has_passed: bool,
 }
 
-/// What a thread is doing.
+/// Call of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     None,
@@ -157,7 +157,7 @@ pub(crate) struct Client {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeptFrame {
     pub(crate) handle: RawLease,
-    /// What was written in it.
+    /// Its stamp.
     pub(crate) stamp: u64,
     /// Bytes of it that stood.
     pub(crate) bytes: usize,
@@ -280,7 +280,7 @@ pub(crate) struct Session {
     pub(crate) is_draining: bool,
     /// Frames loaned.
     pub(crate) lent: u64,
-    /// What the poller wrote into each frame last.
+    /// The poller's last stamp of each frame.
     pub(crate) stamps: BTreeMap<u32, u64>,
     /// Frames that clients had submitted.
     pub(crate) sent_and_dropped: (u64, u64),
@@ -320,7 +320,7 @@ impl Session {
     }
 }
 
-/// What clients of send sessions have filled and submitted. Each frame has a stamp.
+/// Frames that clients of send sessions have filled and submitted. Each frame has a stamp.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     /// The client of each.
@@ -332,7 +332,7 @@ pub(crate) struct Frames {
     pub(crate) dropped: BTreeSet<u64>,
     /// Sent or dropped.
     pub(crate) settled: BTreeSet<u64>,
-    /// What each flush must have sent.
+    /// Frames that each flush must have sent.
     pub(crate) flushes: BTreeMap<u64, Vec<u64>>,
 }
 
@@ -346,7 +346,7 @@ pub(crate) struct World {
     pub(crate) of_task: BTreeMap<TaskId, usize>,
     pub(crate) mail: Mail,
     pub(crate) control: TaskId,
-    /// What send sessions' clients have submitted.
+    /// Frames that clients of send sessions have submitted.
     pub(crate) frames: Frames,
     /// Passes until a caller dies at the label of the plan.
     pub(crate) passes: u32,

@@ -19,7 +19,7 @@ pub(crate) struct Listing {
     pub(crate) processes: usize,
     /// Blocked callers, by pid and tid.
     pub(crate) waiters: Vec<Row>,
-    /// What is missing from the list, and why.
+    /// Parts that the list lacks, with the reasons.
     pub(crate) missing: Vec<String>,
 }
 

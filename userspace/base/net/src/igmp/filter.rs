@@ -16,7 +16,7 @@ impl Filter {
     /// The filter of a host that is no member.
     pub const NONE: Self = Self::Include(BTreeSet::new());
 
-    /// What an interface must receive for both (RFC 3376 §3.2).
+    /// The filter that lets through the packets of both (RFC 3376 §3.2).
     #[must_use]
     pub fn plus(self, other: &Self) -> Self {
         match (self, other) {

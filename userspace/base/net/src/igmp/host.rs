@@ -34,7 +34,7 @@ pub struct Querier {
     pub seen_ns: u64,
 }
 
-/// What a host does for one group.
+/// A host's state for one group.
 #[derive(Debug)]
 struct Group {
     filter: Filter,

@@ -62,7 +62,7 @@ impl Certificates {
         Ok(Self { files, keys })
     }
 
-    /// What begins TLS on a connection of a client.
+    /// Begins TLS on a connection of a client.
     ///
     /// # Panics
     /// Never: the cipher suites are of both versions.

@@ -3,10 +3,10 @@
 //! A flow is the folder `ID.mxl-flow` (MXL's page "Architecture"). Its writers hold a shared lock of the file `data`
 //! (flock(2)), so that anyone can see whether a flow has one; readers hold none. The library removes a flow by its *name*
 //! when its last writer leaves, also if another flow stands at that name by then; and a writer whose files were removed is
-//! told nothing: it writes on, for nobody. Hence [`Place`] compares the inode before each grain, and holds a lock of its own
+//! told nothing: it writes on without readers. Hence [`FlowLock`] compares the inode before each grain, and holds a lock of its own
 //! that keeps the library from removing what is not this writer's.
 
-mod place;
+mod flow_lock;
 mod stale;
 
 use std::io;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use place::{Place, PlaceError, Standing};
+pub use flow_lock::{FlowLock, FlowLockError, Standing};
 pub use stale::{Dead, dead_maps};
 
 /// Longest definition that is read.

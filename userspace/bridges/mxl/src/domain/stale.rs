@@ -39,7 +39,7 @@ pub fn dead_maps(domain: &Path) -> Vec<Dead> {
         let flows = of_maps(&maps, domain);
         all.extend(flows.into_iter().map(|(flow, bytes)| Dead {
             process,
-            name: super::place::comm(process),
+            name: super::flow_lock::comm(process),
             flow,
             bytes,
         }));

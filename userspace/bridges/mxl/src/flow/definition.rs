@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Format;
 
-/// What a flow is called, and what it carries.
+/// A flow's name, and its format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Definition {
     /// The flow.

@@ -1,4 +1,4 @@
-//! What a flow carries, by a session or by the flow's definition.
+//! Format of a flow, by a session or by the flow's definition.
 
 use onair::{Coding, Colorimetry, Contents, Depth, Sampling, Scan, TransferCharacteristics};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use super::Rate;
 /// Bytes of a grain of ancillary data (`MXL_DATA_FORMAT_GRAIN_SIZE`).
 const DATA_BYTES: usize = 4096;
 
-/// What a flow carries.
+/// Format of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `video/v210`, and of `video/v210a` the picture without the key.
@@ -21,7 +21,7 @@ pub enum Format {
         rate: Rate,
         /// Each grain is a field.
         is_interlaced: bool,
-        /// What the sender says of the colours.
+        /// Colours as the sender declares them.
         colours: (Colorimetry, TransferCharacteristics),
     },
     /// `audio/float32`.
@@ -50,7 +50,7 @@ pub enum NotCarried {
     /// The library takes 25 and 30000/1001 interlaced frames a second.
     #[error("{0} interlaced frames a second: MXL has 25 and 30000/1001")]
     Rate(String),
-    /// What AES3 transports may be no samples.
+    /// AES3 transports data that may be no samples.
     #[error("AM824 may be no PCM: MXL carries samples alone, L16 or L24")]
     Aes3,
     /// The session is a converted one.
@@ -72,7 +72,7 @@ pub enum NotRead {
 }
 
 impl Format {
-    /// What a session's units become.
+    /// The format of a session's units on MXL.
     ///
     /// # Errors
     /// [`NotCarried`].
@@ -127,7 +127,7 @@ impl Format {
         }
     }
 
-    /// What a flow carries by its definition.
+    /// The format of a flow by its definition.
     ///
     /// # Errors
     /// [`NotRead`].

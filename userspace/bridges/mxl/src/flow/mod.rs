@@ -1,4 +1,4 @@
-//! What a flow is: its definition, and which of its grains belongs to which time.
+//! A flow: its definition, and the time of each of its grains.
 
 mod definition;
 mod format;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::domain::{FlowFiles, Place, PlaceError, Standing};
+use crate::domain::{FlowFiles, FlowLock, FlowLockError, Standing};
 use crate::flow::{Definition, Format};
 use crate::libmxl::{FlowReader, FlowWriter, Instance, Library, NoInstance, OpenGrain, Status};
 
@@ -30,11 +30,11 @@ pub enum FlowError {
     Instance(#[from] NoInstance),
     /// The flow's name is not free.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Locked(#[from] FlowLockError),
     /// The library does not make the flow.
     #[error("libmxl does not create the flow: {status}; {} of {} bytes are free in the domain", space.0, space.1)]
     Create {
-        /// What it says.
+        /// Its status.
         status: Status,
         /// Bytes that are free, and all.
         space: (u64, u64),
@@ -72,7 +72,7 @@ pub struct OutFlow {
 #[derive(Debug)]
 struct Open {
     writer: FlowWriter,
-    place: Place,
+    place: FlowLock,
     /// The newest index; of samples, their end.
     last: Option<u64>,
 }
@@ -213,13 +213,13 @@ impl OutFlow {
         };
         self.instance = Some(Arc::clone(&instance));
         let document = self.definition.document();
-        let standing = Place::prepare(&self.files, &document)?;
+        let standing = FlowLock::prepare(&self.files, &document)?;
         let writer = FlowWriter::create(&instance, &document.to_string(), &self.options());
         let mut writer = writer.map_err(|status| FlowError::Create {
             status,
             space: self.space(),
         })?;
-        let place = Place::take(&self.files)?;
+        let place = FlowLock::take(&self.files)?;
         if !self.is_large_enough(&writer) {
             place.leave(writer);
             return Err(FlowError::Small(self.files.folder().to_owned()));
@@ -283,7 +283,7 @@ impl OutFlow {
         }
     }
 
-    /// What a writer tells its readers: how much comes at once.
+    /// A writer's hints for its readers: how much comes at once.
     fn options(&self) -> String {
         let batch = match self.definition.format {
             Format::Video { .. } => self.definition.format.lines().div_ceil(SLICES_PARTS),

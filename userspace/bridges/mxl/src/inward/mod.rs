@@ -106,7 +106,7 @@ pub enum UnitError {
     /// A send session has nothing to give.
     #[error("this session sends: name it as the end of an out")]
     Sends,
-    /// What it carries.
+    /// Its essence is not carried.
     #[error(transparent)]
     NotCarried(#[from] crate::flow::NotCarried),
     /// The pixels.

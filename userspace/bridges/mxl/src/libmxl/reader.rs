@@ -21,7 +21,7 @@ pub struct FlowReader {
 // SAFETY: the library has no thread of its own for a reader; calls are of one thread at a time.
 unsafe impl Send for FlowReader {}
 
-/// What a flow's head says.
+/// A flow's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The newest grain, or the end of the samples.
@@ -36,7 +36,7 @@ pub struct Head {
     pub written_ns: u64,
 }
 
-/// What is known of a grain.
+/// Head of a grain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GrainHead {
     /// Its index. Another one than was asked for: the writer left that one out, or has begun the next one in its place.

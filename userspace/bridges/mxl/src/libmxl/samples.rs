@@ -2,7 +2,7 @@
 
 use super::layout::MultiSlice;
 
-/// What the library answers: up to two pieces of each channel, those of the first channel here.
+/// The library's answer: up to two pieces of each channel, those of the first channel here.
 pub(super) struct Fragments {
     pub(super) pieces: [(*mut f32, usize); 2],
     /// Bytes from a channel to the next.

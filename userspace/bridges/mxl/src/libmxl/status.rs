@@ -1,4 +1,4 @@
-//! What libmxl answers.
+//! Statuses of libmxl.
 
 /// `mxlStatus`, but `MXL_STATUS_OK`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -235,7 +235,7 @@ impl InFlow {
         }
     }
 
-    /// What follows the wait for the first one of a flow that was only made: its index is not known.
+    /// The next step after the wait for the first grain of a flow that was only made: its index is not known.
     fn after_none(&mut self, first: Result<(), Status>) -> Result<(), ReadError> {
         match first {
             Ok(()) | Err(Status::TooEarly | Status::TimedOut | Status::TooLate) => Ok(()),
@@ -243,7 +243,7 @@ impl InFlow {
         }
     }
 
-    /// What follows an index that was not had.
+    /// The next step after an index that could not be read.
     fn after(&mut self, status: Status, index: u64) -> Result<(), ReadError> {
         let Some(open) = &mut self.open else {
             return Ok(());

@@ -50,7 +50,7 @@ pub enum SendError {
     /// The session.
     #[error(transparent)]
     Session(#[from] Error),
-    /// What the session carries.
+    /// Its essence is not carried.
     #[error(transparent)]
     NotCarried(#[from] NotCarried),
     /// The pixels.
@@ -90,7 +90,7 @@ impl Outward {
                         totals.openings += flow.openings;
                     }
                     let Some(id) = wanted else {
-                        // A session that nobody fills has no client of this process.
+                        // A session without a filler has no client of this process.
                         session = None;
                         ending.wait(PAUSE);
                         continue;

@@ -28,7 +28,7 @@ pub(super) struct ActivationPatch {
     requested_time: Option<String>,
 }
 
-/// What a request wants.
+/// The activation that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// Nothing yet; what is scheduled is cancelled.
@@ -51,7 +51,7 @@ pub(super) struct Scheduled {
 }
 
 impl ActivationPatch {
-    /// What it asks for at `now`.
+    /// The activation that it asks for at `now`.
     pub(super) fn wanted(&self, now: Tai) -> Result<Wanted, Refusal> {
         let field = "activation.requested_time";
         let time = self.requested_time.as_ref().map(|it| it.parse::<Tai>());

@@ -45,16 +45,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Auto<T> {
         }
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Given<T> {
+        enum AutoOrValue<T> {
             Word(Word),
             Value(T),
         }
-        let given = Given::deserialize(deserializer);
+        let given = AutoOrValue::deserialize(deserializer);
         let given =
             given.map_err(|_| serde::de::Error::custom("neither auto nor a valid value"))?;
         Ok(match given {
-            Given::Word(Word::Auto) => Self::Auto,
-            Given::Value(value) => Self::Is(value),
+            AutoOrValue::Word(Word::Auto) => Self::Auto,
+            AutoOrValue::Value(value) => Self::Is(value),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What the identities of resources mean, looked up at once.
+//! Index of resources by identity.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,7 +3,7 @@
 //! A PATCH changes what is staged, all of it or nothing. Its activation is a plan, which the daemon carries out as one
 //! operation: other addresses (between two units of what is carried), and stop or start with them. What is *active* is what the daemon says: the
 //! identity of the other end, and whether a leg is wanted, are kept here, as long as the session is as the activation made
-//! it. [`staged`] and [`lot`] decide, [`connections`] and [`carry`] carry out, [`routes`] are the paths. [`mxl`] does the same
+//! it. [`staged`] and [`state`] decide, [`connections`] and [`carry`] carry out, [`routes`] are the paths. [`mxl`] does the same
 //! for what `onair-mxl` carries.
 
 mod activation;
@@ -12,13 +12,13 @@ mod carry;
 mod connections;
 mod index;
 mod leg;
-mod lot;
 mod mxl;
 mod patch;
 mod refusal;
 mod routes;
 mod side;
 mod staged;
+mod state;
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ pub use refusal::Refusal;
 pub use routes::{router, versions};
 pub use side::Side;
 
-/// What a sender or receiver is connected to, as IS-04 shows it.
+/// Connection of a sender or receiver, as IS-04 shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subscription {
     /// `master_enable` of what is active.

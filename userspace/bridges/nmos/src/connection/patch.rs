@@ -24,7 +24,7 @@ pub(super) struct TransportFile {
     pub(super) kind: Option<String>,
 }
 
-/// What a PATCH changes, of parameters `P`. Absent fields stay as they are.
+/// Changes of a PATCH to parameters `P`. Absent fields stay as they are.
 #[derive(Clone, Debug)]
 pub(super) struct Patch<P> {
     /// The other end: `receiver_id` of a sender, `sender_id` of a receiver.

@@ -17,7 +17,7 @@ pub enum Refusal {
     Body {
         /// The path of the field.
         field: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// The session description is not one of this receiver's format.
@@ -77,7 +77,7 @@ impl Refusal {
         Self::Body { field, problem }
     }
 
-    /// What the daemon says of a change of a session, with the fields as controllers know them.
+    /// The daemon's refusal of a change of a session, with the fields as controllers know them.
     pub(super) fn of_change(side: Side, error: ControlError) -> Self {
         let to = match side {
             Side::Sender => "destination_ip",
@@ -112,7 +112,7 @@ impl Refusal {
         }
     }
 
-    /// What the daemon calls it, for programmers.
+    /// The daemon's code for it, for programmers.
     #[must_use]
     pub fn debug(&self) -> Option<String> {
         match self {

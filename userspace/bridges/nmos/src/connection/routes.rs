@@ -7,18 +7,18 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use onair_http::{Place, give_way};
+use onair_http::{PeerPlace, give_way};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::connections::Connections;
 use super::leg::constraints;
-use super::lot::Lot;
 use super::mxl::MxlConnections;
 use super::patch::Patch;
 use super::refusal::Refusal;
 use super::side::Side;
+use super::state::ConnectionState;
 use crate::server::Refusal as Answered;
 
 /// Most entries of a bulk request.
@@ -35,12 +35,12 @@ pub const fn versions(with_mxl: bool) -> &'static [&'static str] {
 
 /// The connections of RTP, and those of MXL if there are any.
 #[derive(Clone, Debug)]
-struct Apis {
+struct AllConnections {
     connections: Connections,
     mxl: Option<MxlConnections>,
 }
 
-impl Apis {
+impl AllConnections {
     /// Those of MXL, as this version knows them.
     fn mxl(&self, version: &str) -> Option<&MxlConnections> {
         self.mxl.as_ref().filter(|_| version != "v1.1")
@@ -49,14 +49,14 @@ impl Apis {
 
 /// Everything below `/x-nmos/connection`.
 pub fn router(connections: Connections, mxl: Option<MxlConnections>) -> Router {
-    let apis = Apis { connections, mxl };
+    let apis = AllConnections { connections, mxl };
     let below = Router::new().fallback(answer).with_state(apis);
     Router::new().nest("/x-nmos/connection", below)
 }
 
 async fn answer(
-    State(apis): State<Apis>,
-    Extension(place): Extension<Place>,
+    State(apis): State<AllConnections>,
+    Extension(place): Extension<PeerPlace>,
     method: Method,
     uri: Uri,
     body: Bytes,
@@ -71,10 +71,10 @@ async fn answer(
 }
 
 async fn answer_of(
-    apis: &Apis,
+    apis: &AllConnections,
     method: &Method,
     path: &[&str],
-    (body, place): (&[u8], &Place),
+    (body, place): (&[u8], &PeerPlace),
 ) -> Result<Response, Refusal> {
     let side = |part: &str| Side::of_path(part).ok_or_else(|| unknown(path));
     let reads = method == Method::GET || method == Method::HEAD;
@@ -146,8 +146,16 @@ async fn answer_of(
                     let shown = connections.show(side, id, |_, _, it| constraints(side, it));
                     read(shown.await?)
                 }
-                "staged" => read(connections.show(side, id, Lot::show_staged).await?),
-                "active" => read(connections.show(side, id, Lot::show_active).await?),
+                "staged" => read(
+                    connections
+                        .show(side, id, ConnectionState::show_staged)
+                        .await?,
+                ),
+                "active" => read(
+                    connections
+                        .show(side, id, ConnectionState::show_active)
+                        .await?,
+                ),
                 "transporttype" => read(json!("urn:x-nmos:transport:rtp")),
                 _ => {
                     let text = connections.file(id).await?;
@@ -159,7 +167,7 @@ async fn answer_of(
     }
 }
 
-/// What is below a resource.
+/// Paths below a resource.
 fn parts_of(side: Side) -> &'static [&'static str] {
     const ALL: &[&str] = &[
         "constraints",
@@ -183,7 +191,7 @@ fn unknown(parts: &[&str]) -> Refusal {
 /// # Errors
 /// As `work`; [`Refusal::Failed`] if it panics.
 async fn whole<T: Send + 'static>(
-    place: &Place,
+    place: &PeerPlace,
     work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
 ) -> Result<T, Refusal> {
     let done = tokio::spawn(place.taking_turns(work));
@@ -237,7 +245,7 @@ impl<'de> Visitor<'de> for Reading {
 async fn bulk(
     (connections, mxl): (&Connections, Option<&MxlConnections>),
     side: Side,
-    (body, place): (&[u8], &Place),
+    (body, place): (&[u8], &PeerPlace),
 ) -> Result<Response, Refusal> {
     let entries = serde_json::from_slice(body);
     let Entries(all) = entries.map_err(|it| Refusal::body("body", it.to_string()))?;

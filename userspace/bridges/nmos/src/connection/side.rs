@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::identity::Ids;
 
-/// What a session is to controllers.
+/// Role of a session for controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// A send session.

@@ -1,4 +1,4 @@
-//! What a controller has staged, and what of a session that changes.
+//! Staged parameters, and the changes that they make to a session.
 
 use onair_api::{
     Direction, FlowPatch, LegPatch as FlowLegPatch, SessionPatch, SessionState, SessionView,
@@ -12,7 +12,7 @@ use super::patch::{Patch, TransportFile};
 use super::refusal::Refusal;
 use super::side::Side;
 
-/// What becomes active by an activation.
+/// Parameters that an activation makes active.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Staged {
     /// The other end.
@@ -21,13 +21,13 @@ pub(super) struct Staged {
     pub(super) enable: bool,
     /// The description that the parameters are of, if one was given.
     pub(super) file: TransportFile,
-    /// What it changes of the session beside its addresses.
+    /// Changes of the session beside its addresses.
     described: SessionPatch,
     /// The parameters of each leg.
     pub(super) legs: Vec<Leg>,
 }
 
-/// What the daemon has to do for an activation.
+/// The daemon's work for an activation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// Whether the session runs then.
@@ -57,7 +57,7 @@ impl Plan {
 }
 
 impl Staged {
-    /// What is active, before anything was staged.
+    /// The active parameters, before any were staged.
     pub(super) fn of(view: &SessionView, interfaces: &[Interface]) -> Self {
         let side = Side::of(view.direction);
         Self {
@@ -69,7 +69,7 @@ impl Staged {
         }
     }
 
-    /// What is staged after `patch`, all of it or nothing.
+    /// The staged parameters after `patch`, all of it or nothing.
     pub(super) fn patched(
         &self,
         patch: &Patch<LegPatch>,
@@ -163,7 +163,7 @@ impl Staged {
         Ok(())
     }
 
-    /// What the daemon has to do so that this is active.
+    /// The daemon's work to make these parameters active.
     pub(super) fn plan(&self, view: &SessionView, interfaces: &[Interface]) -> Plan {
         let side = Side::of(view.direction);
         let now = leg::of_flow(side, &view.flow, interfaces);

@@ -3,11 +3,11 @@ use serde_json::{Value, json};
 
 use super::activation::{ActivationPatch, ActivationShown, Wanted};
 use super::leg::{Interface, LegPatch, constraints, interfaces};
-use super::lot::{Active, Lot, document};
 use super::patch::Patch;
 use super::refusal::Refusal;
 use super::side::Side;
 use super::staged::{Plan, Staged};
+use super::state::{Active, ConnectionState, document};
 use crate::tai::Tai;
 
 #[path = "../../tests/nmos/support/schemas.rs"]
@@ -57,9 +57,9 @@ fn documents_of_each_side_then_valid_by_the_schemas() {
             let of = session(direction, legs);
             let (view, interfaces) = &of;
             let schema = format!("{side}-response-schema");
-            let lot = Lot::new(view.id);
-            schemas::check_of("is-05", &schema, &lot.show_staged(view, interfaces));
-            schemas::check_of("is-05", &schema, &lot.show_active(view, interfaces));
+            let state = ConnectionState::new(view.id);
+            schemas::check_of("is-05", &schema, &state.show_staged(view, interfaces));
+            schemas::check_of("is-05", &schema, &state.show_active(view, interfaces));
             let auto = json!({"destination_port": "auto"});
             let staged = staged(&of, json!({"transport_params": vec![auto; legs]})).unwrap();
             let shown = document(side, &staged, &ActivationShown::immediate(Tai::now(None)));
@@ -178,10 +178,10 @@ fn session_changed_by_another_then_active_is_what_it_is() {
     let staged = staged(&of, body).unwrap();
     let (mut view, interfaces) = of;
     view.flow.destination = "239.5.5.5:5006".to_owned();
-    let mut lot = Lot::new(view.id);
+    let mut state = ConnectionState::new(view.id);
     let shown = ActivationShown::immediate(Tai::now(None));
-    lot.activate(Active::new(staged, shown, (&view, 7)));
-    let active = lot.show_active(&view, &interfaces);
+    state.activate(Active::new(staged, shown, (&view, 7)));
+    let active = state.show_active(&view, &interfaces);
     assert_eq!(
         (
             &active["sender_id"],
@@ -189,10 +189,10 @@ fn session_changed_by_another_then_active_is_what_it_is() {
         ),
         (&json!(peer), &json!("239.5.5.5"))
     );
-    assert_eq!(lot.subscription(&view, 8).peer.unwrap().to_string(), peer);
+    assert_eq!(state.subscription(&view, 8).peer.unwrap().to_string(), peer);
 
     view.flow.destination = "239.6.6.6:5004".to_owned();
-    let active = lot.show_active(&view, &interfaces);
+    let active = state.show_active(&view, &interfaces);
     assert_eq!(
         (
             &active["sender_id"],
@@ -205,12 +205,12 @@ fn session_changed_by_another_then_active_is_what_it_is() {
         json!({"data": null, "type": null})
     );
     assert_eq!(
-        lot.show_staged(&view, &interfaces)["sender_id"],
+        state.show_staged(&view, &interfaces)["sender_id"],
         Value::Null
     );
     // Facts of before the activation say nothing of it.
-    assert!(lot.subscription(&view, 7).peer.is_some());
-    assert!(lot.subscription(&view, 8).peer.is_none());
+    assert!(state.subscription(&view, 7).peer.is_some());
+    assert!(state.subscription(&view, 8).peer.is_none());
 }
 
 #[test]
@@ -219,8 +219,8 @@ fn lot_that_the_daemon_kept_then_the_next_shows_the_same() {
         let (mut view, interfaces) = session(direction, legs);
         let side = Side::of(view.direction);
         let mut body = json!({side.peer(): "9d4b5d5c-2a4e-4a3f-8f5e-0a1b2c3d4e5f"});
-        let mut lot = Lot::new(view.id);
-        assert_eq!(lot.kept(), None);
+        let mut state = ConnectionState::new(view.id);
+        assert_eq!(state.kept(), None);
         for long in [0, MAX_CONNECTED] {
             if side == Side::Receiver {
                 let mut file = description("");
@@ -231,19 +231,19 @@ fn lot_that_the_daemon_kept_then_the_next_shows_the_same() {
             let of = (view.clone(), interfaces.clone());
             let staged = staged(&of, body.clone()).unwrap();
             let shown = ActivationShown::immediate(Tai::now(None));
-            lot.activate(Active::new(staged.clone(), shown, (&view, 7)));
-            lot.staged = Some(staged);
+            state.activate(Active::new(staged.clone(), shown, (&view, 7)));
+            state.staged = Some(staged);
             let at = json!({"mode": "activate_scheduled_absolute", "requested_time": "7:1"});
             let patch: ActivationPatch = serde_json::from_value(at).unwrap();
             if let Wanted::At(scheduled) = patch.wanted(Tai::now(None)).unwrap() {
-                lot.scheduled = Some(scheduled);
+                state.scheduled = Some(scheduled);
             }
-            view.connected = lot.kept();
-            let next = Lot::of(&view, 7);
-            let shown = |lot: &Lot| {
+            view.connected = state.kept();
+            let next = ConnectionState::of(&view, 7);
+            let shown = |state: &ConnectionState| {
                 let mut all = [
-                    lot.show_active(&view, &interfaces),
-                    lot.show_staged(&view, &interfaces),
+                    state.show_active(&view, &interfaces),
+                    state.show_staged(&view, &interfaces),
                 ];
                 if long > 0 && side == Side::Receiver {
                     all.iter_mut()
@@ -251,12 +251,12 @@ fn lot_that_the_daemon_kept_then_the_next_shows_the_same() {
                 }
                 all
             };
-            assert_eq!(shown(&next), shown(&lot));
-            let peers = [&next, &lot].map(|it| it.subscription(&view, 8).peer);
+            assert_eq!(shown(&next), shown(&state));
+            let peers = [&next, &state].map(|it| it.subscription(&view, 8).peer);
             assert_eq!(peers[0], peers[1]);
         }
         view.connected = Some("{".repeat(9));
-        assert_eq!(Lot::of(&view, 7).kept(), None);
+        assert_eq!(ConnectionState::of(&view, 7).kept(), None);
     }
 }
 
@@ -359,10 +359,10 @@ fn leg_that_is_off_then_active_has_its_parameters() {
     let (mut view, interfaces) = of;
     let leg = view.flow.second_leg.as_mut().unwrap();
     leg.destination = "10.78.0.1:5004".to_owned();
-    let mut lot = Lot::new(view.id);
+    let mut state = ConnectionState::new(view.id);
     let shown = ActivationShown::immediate(Tai::now(None));
-    lot.activate(Active::new(staged, shown, (&view, 1)));
-    let active = lot.show_active(&view, &interfaces);
+    state.activate(Active::new(staged, shown, (&view, 1)));
+    let active = state.show_active(&view, &interfaces);
     let expected = json!({"source_ip": null, "multicast_ip": "239.4.4.4", "interface_ip": "10.78.0.1",
         "destination_port": 5004, "rtp_enabled": false});
     assert_eq!(active["transport_params"][1], expected);

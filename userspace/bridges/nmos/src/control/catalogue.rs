@@ -80,7 +80,7 @@ impl Catalogue {
         self.classes.iter().find(|it| it["name"] == name)
     }
 
-    /// The class and those that it inherits of, the nearest first.
+    /// The class and its ancestors, the nearest first.
     pub(super) fn lineage<'a>(&'a self, id: &'a [Value]) -> impl Iterator<Item = &'a Value> {
         let lengths = (1..=id.len()).rev();
         lengths.filter_map(|it| self.classes.iter().find(|class| id_of(class) == &id[..it]))

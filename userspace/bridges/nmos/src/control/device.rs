@@ -102,7 +102,7 @@ impl Device {
         device
     }
 
-    /// What the daemon and the controllers' connections say now.
+    /// Updates it from the daemon and the controllers' connections.
     pub fn update(
         &mut self,
         facts: &Facts,
@@ -197,7 +197,7 @@ impl Device {
         all.filter_map(|it| it.monitor.due(now)).min()
     }
 
-    /// What changed since the last call.
+    /// Takes the changes since the last call.
     pub fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes).into()
     }
@@ -282,7 +282,7 @@ const fn status(area: Area, direction: Direction) -> &'static str {
     }
 }
 
-/// What the device manager says.
+/// Properties of the device manager.
 fn about(host: &Host, node: Uuid) -> Value {
     let asset = &host.asset;
     let serial = asset.instance_id.clone();

@@ -3,7 +3,7 @@
 /// `NcMethodResultError`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// What was sent is no message of IS-12.
+    /// The message is none of IS-12.
     #[error("no message of IS-12: {0}")]
     Format(String),
     /// No such object.

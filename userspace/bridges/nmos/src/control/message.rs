@@ -14,7 +14,7 @@ const MOST_COMMANDS: usize = 256;
 /// Bytes of an answer, from which on commands fail.
 const LONGEST_ANSWER: usize = 4 << 20;
 
-/// What a controller sends.
+/// A message of a controller.
 #[derive(Debug)]
 pub(super) enum Request {
     /// `Command`.

@@ -15,9 +15,9 @@ use super::Control;
 use super::handshake::answer;
 use super::socket::serve;
 use crate::server::Refusal;
-use onair_http::{Peers, Place};
+use onair_http::{PeerPlace, Peers};
 
-/// What controllers may take.
+/// Limits for controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketLimits {
     /// WebSockets at a time.
@@ -67,7 +67,7 @@ pub fn router(control: Control, limits: SocketLimits, ending: watch::Receiver<bo
 
 async fn open(
     State(shared): State<Shared>,
-    Extension(place): Extension<Place>,
+    Extension(place): Extension<PeerPlace>,
     mut request: Request,
 ) -> Result<Response, Refusal> {
     let response = answer(request.headers())?;

@@ -1,4 +1,4 @@
-//! What an instance of a service says of its API.
+//! An instance's announcement of its API.
 
 use super::Service;
 use crate::endpoint::Endpoint;

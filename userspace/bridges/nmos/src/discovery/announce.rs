@@ -16,7 +16,7 @@ const TYPE: &str = "_nmos-node._tcp.local.";
 /// How long no registry has the node before it announces itself: a registration takes less.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What an announcement is made of.
+/// Inputs of an announcement.
 pub struct Announcing {
     /// The mDNS responder of this process.
     pub responder: ServiceDaemon,

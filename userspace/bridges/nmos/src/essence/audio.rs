@@ -1,4 +1,4 @@
-//! What NMOS is told of audio (ST 2110-30 and -31): its source, its flow, and the streams that a receiver accepts.
+//! Audio for NMOS (ST 2110-30 and -31): its source, its flow, and the streams that a receiver accepts.
 
 use onair_essence::audio::{AudioDocument, AudioFormat, ChannelGroup, Coding};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use onair_essence::video::FrameRate;
 use serde_json::{Value, json};
 
-/// What the resources of a session say of its format. Fields are those of an object, or null.
+/// Properties of a session's resources that follow from its format. Fields are those of an object, or null.
 pub(crate) struct Described {
     /// The last part of `format`.
     pub(crate) format: &'static str,
@@ -17,7 +17,7 @@ pub(crate) struct Described {
     pub(crate) flow: Option<Value>,
     /// Fields of the sender.
     pub(crate) sender: Value,
-    /// What a receiver takes (BCP-004-01).
+    /// Streams that a receiver takes (BCP-004-01).
     pub(crate) constraints: Value,
 }
 

@@ -1,4 +1,4 @@
-//! What flows, sources and receivers say of a format.
+//! Properties of flows, sources and receivers that follow from a format.
 
 mod ancillary;
 mod audio;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::describe;
 use super::described::{Described, constraint};
 
-/// What MXL has of a format; `None`: it has no media type for it.
+/// Properties of a format on MXL; `None`: it has no media type for it.
 pub(crate) fn describe_on_mxl(format: &Format) -> Option<Described> {
     let mut it = describe(format);
     it.media_type = media_type(format)?;

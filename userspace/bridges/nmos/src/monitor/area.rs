@@ -1,4 +1,4 @@
-//! What a monitor watches.
+//! Domains of a monitor.
 
 /// The domains of a monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

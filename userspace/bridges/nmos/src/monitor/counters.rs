@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use onair_api::SessionId;
 
-/// What a count is of: a method of the feature set asks for one set.
+/// Set of a count: a method of the feature set asks for one set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Set {
     /// Receiver: packets that never arrived.
@@ -18,11 +18,11 @@ pub enum Set {
 /// A count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// What it is of.
+    /// Its set.
     pub set: Set,
     /// Its name, one of a kind in the session.
     pub name: String,
-    /// What it counts.
+    /// Its meaning.
     pub help: &'static str,
     /// Its value.
     pub value: u64,

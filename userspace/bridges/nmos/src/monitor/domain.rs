@@ -34,7 +34,7 @@ impl Domain {
         }
     }
 
-    /// What is reported.
+    /// The reported level.
     #[must_use]
     pub const fn level(&self) -> Level {
         self.level

@@ -14,7 +14,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Those that are not good, the worst first.
+    /// Levels that are not good, the worst first.
     pub(super) const BAD: [Self; 2] = [Self::Unhealthy, Self::Partial];
 
     /// Its number in the feature set.

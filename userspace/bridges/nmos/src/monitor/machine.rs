@@ -1,4 +1,4 @@
-//! What is reported of one receiver or sender.
+//! Reports of one receiver or sender.
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ impl Monitor {
         self.delay_s
     }
 
-    /// Sets it: it is the delay of what is due, too.
+    /// Sets the delay, which also applies to the pending status.
     pub fn set_delay_s(&mut self, delay_s: u32, now: Duration) {
         self.delay_s = delay_s;
         self.settle(now);

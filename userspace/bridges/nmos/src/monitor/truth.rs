@@ -1,4 +1,4 @@
-//! What the daemon says of a session, in the terms of BCP-008.
+//! State of a session by the daemon, in the terms of BCP-008.
 
 use onair_api::{
     Direction, Health, PtpState, SessionCounters, SessionProblemKind as Kind, SessionState,
@@ -13,7 +13,7 @@ use onair_control::Facts;
 /// `synchronizationSourceId` without an external source.
 pub(super) const INTERNAL: &str = "internal";
 
-/// What is so now.
+/// The present state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Truth {
     /// Number of activations by controllers, if it is active.
@@ -31,7 +31,7 @@ impl Truth {
     }
 }
 
-/// What is so of a session, by the daemon's own judgement:
+/// The present state of a session, by the daemon's own judgement:
 ///
 /// | status | partially healthy | unhealthy |
 /// |---|---|---|
@@ -134,7 +134,7 @@ fn traffic(view: &SessionView, is_away: bool) -> (Finding, Finding) {
     (transport, of(1))
 }
 
-/// What a problem means for the transport, and for the essence.
+/// Levels of the transport and of the essence under a problem.
 const fn levels(direction: Direction, problem: Kind) -> [Level; 2] {
     use Level::{Healthy, Partial, Unhealthy};
     match (direction, problem) {

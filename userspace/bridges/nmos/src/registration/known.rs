@@ -1,4 +1,4 @@
-//! What a registry has of the model.
+//! A registry's copy of the model.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ pub struct Request {
     pub call: Call,
 }
 
-/// What a registry is asked.
+/// A request to a registry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
     /// To keep the node with this id.
@@ -64,7 +64,7 @@ impl Call {
     }
 }
 
-/// What came of a request.
+/// Result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The registry answered with this status of HTTP.

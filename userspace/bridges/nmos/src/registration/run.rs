@@ -15,12 +15,12 @@ use crate::model::Model;
 use crate::publish::publish;
 use crate::system::Parameters;
 
-/// What a registration works with.
+/// Inputs of a registration.
 #[derive(Debug)]
 pub struct Registering {
     /// Id of the node.
     pub node: Uuid,
-    /// What is registered.
+    /// The model to register.
     pub model: watch::Receiver<Arc<Model>>,
     /// Registries, in the order of their priority.
     pub registries: watch::Receiver<Vec<Endpoint>>,

@@ -14,7 +14,7 @@ pub struct Asset {
     pub product: String,
     /// Serial number or the like; the node's id when absent.
     pub instance_id: Option<String>,
-    /// What the device does.
+    /// Functions of the device.
     pub functions: Vec<String>,
 }
 

@@ -19,12 +19,12 @@ pub struct Host {
     pub label: String,
     /// Their description.
     pub description: String,
-    /// What they are, as inventories have it.
+    /// Their data for inventories.
     pub asset: Asset,
 }
 
 impl Host {
-    /// What the APIs are asked by: `api_proto` of IS-04.
+    /// The protocol of the APIs: `api_proto` of IS-04.
     #[must_use]
     pub const fn protocol(&self) -> &'static str {
         match self.tls {

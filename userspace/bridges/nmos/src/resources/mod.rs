@@ -91,7 +91,7 @@ pub struct Resource {
     pub id: Uuid,
     /// Its fields.
     pub fields: Map<String, Value>,
-    /// What it is connected to. An activation is a change also where the fields stay the same.
+    /// Its connection. An activation is a change also where the fields stay the same.
     pub subscription: Option<Subscription>,
 }
 
@@ -111,12 +111,12 @@ impl Resource {
     }
 }
 
-/// What the resources of one answer have in common.
+/// Common fields of the resources of one answer.
 struct Frame<'a> {
     ids: &'a Ids,
     host: &'a Host,
     subscriptions: &'a Subscriptions,
-    /// What `onair-mxl` carries, if this program knows one.
+    /// Sessions on MXL, if this program knows an `onair-mxl`.
     mxl: Option<&'a OnMxl>,
 }
 

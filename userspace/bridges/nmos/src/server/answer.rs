@@ -1,4 +1,4 @@
-//! What each answer has: headers for browsers (CORS), and of an error the body of IS-04's error schema.
+//! Parts of each answer: headers for browsers (CORS), and of an error the body of IS-04's error schema.
 
 use std::error::Error as _;
 
@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use onair_http::{BodyError, Limits, Place, whole};
+use onair_http::{BodyError, Limits, PeerPlace, whole};
 
 /// Longest text of another library that an error shows, in bytes.
 const LONGEST: usize = 1 << 10;
@@ -24,7 +24,7 @@ const LONGEST: usize = 1 << 10;
 pub struct Refusal {
     /// Status of HTTP.
     pub status: StatusCode,
-    /// What failed, for people.
+    /// The failure, for people.
     pub error: String,
     /// More, for programmers.
     pub debug: Option<String>,
@@ -70,7 +70,7 @@ pub(super) async fn finish(State(limits): State<Limits>, request: Request, next:
         let answer = async {
             let request = whole(request, &limits).await?;
             // It has the body's bytes.
-            let _place = request.extensions().get::<Place>().cloned();
+            let _place = request.extensions().get::<PeerPlace>().cloned();
             Ok::<_, Refusal>(next.run(request).await)
         };
         let late = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request took too long");

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use onair_control::Facts;
 
-/// What this program uses of it. Of the others (`announce_receipt_timeout`, syslog) neither it nor the daemon knows.
+/// The parameters that this program uses. Of the others (`announce_receipt_timeout`, syslog) neither it nor the
+/// daemon knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// Between heartbeats of a registration.

@@ -1,17 +1,17 @@
 //! The task that follows the daemon.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use onair_api::operations::{ListBlockers, ListGroups};
-use onair_api::{SessionId, SessionView, Timestamp};
+use onair_api::{
+    Health, HealthStatus, SessionId, SessionState, SessionView, SignalState, Timestamp,
+};
 use onair_control::{Client, Facts, Following};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::history::{Change, History};
-use super::state::DaemonState;
 use super::tile::{Tile, is_ending};
 use crate::news::News;
 
@@ -21,8 +21,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const ENDING: usize = 8;
 /// Users that a tile names.
 const NAMED: usize = 8;
+/// How long it is kept.
+const KEPT: Duration = Duration::from_secs(3600);
+/// Changes of a session; of more the oldest are dropped.
+const MOST: usize = 600;
 
-/// What the daemon said last. Clones are the same.
+/// The daemon's last facts. Clones share them. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Daemon {
     facts: watch::Receiver<Option<Arc<Facts>>>,
@@ -32,7 +36,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// What it says; `None` before it has answered for the first time.
+    /// The newest facts; `None` before it has answered for the first time.
     #[must_use]
     pub fn facts(&self) -> Option<Arc<Facts>> {
         self.facts.borrow().clone()
@@ -45,7 +49,7 @@ impl Daemon {
         facts.sessions.iter().find(|it| it.id == id).cloned()
     }
 
-    /// What a session was in the last hour, oldest first.
+    /// Changes of a session in the last hour, oldest first.
     #[must_use]
     pub fn history(&self, id: SessionId) -> Vec<Change> {
         self.lock().of(id)
@@ -162,4 +166,107 @@ async fn blockers(client: &Client, id: SessionId) -> Vec<String> {
             Vec::new()
         }
     }
+}
+
+/// From this time on a session was so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// When the wall saw it.
+    pub at: Timestamp,
+    /// State of the session.
+    pub state: SessionState,
+    /// Its signal, while it ran.
+    pub signal: Option<SignalState>,
+    /// One sentence.
+    pub sentence: Option<String>,
+}
+
+/// The changes of all sessions.
+#[derive(Debug, Default)]
+pub(super) struct History(HashMap<SessionId, VecDeque<Change>>);
+
+impl History {
+    /// Adds what changed, and forgets sessions that are gone.
+    pub(super) fn look(&mut self, sessions: &[SessionView], now: Timestamp) {
+        self.0
+            .retain(|id, _| sessions.iter().any(|it| it.id == *id));
+        for view in sessions {
+            let changes = self.0.entry(view.id).or_default();
+            let signal = view.signal.as_ref();
+            let next = Change {
+                at: now,
+                state: view.state,
+                signal: signal.map(|it| it.state),
+                sentence: signal.and_then(|it| it.reason.clone()),
+            };
+            let is_same = |it: &Change| (it.state, it.signal) == (next.state, next.signal);
+            if !changes.back().is_some_and(is_same) {
+                changes.push_back(next);
+            }
+            // The change before the hour says how it began.
+            let is_old = |it: Option<&Change>| it.is_some_and(|it| it.at.age() > KEPT);
+            while changes.len() > MOST || is_old(changes.get(1)) {
+                changes.pop_front();
+            }
+        }
+    }
+
+    /// Of a session, oldest first.
+    pub(super) fn of(&self, id: SessionId) -> Vec<Change> {
+        self.0.get(&id).into_iter().flatten().cloned().collect()
+    }
+}
+
+/// The head of the page.
+#[derive(Debug, Serialize)]
+pub(super) struct DaemonState {
+    /// It answers; else this is what it said last.
+    answers: bool,
+    /// It is on another machine.
+    is_remote: bool,
+    version: String,
+    /// Another one is another process.
+    pid: u32,
+    status: HealthStatus,
+    problems: Vec<String>,
+    /// Whether its clock follows a grandmaster, and why not.
+    clock: Option<Clock>,
+    ports: Vec<Port>,
+}
+
+impl DaemonState {
+    pub(super) fn of(health: &Health, away: bool, is_remote: bool) -> Self {
+        let ptp = health.clock.as_ref().and_then(|it| it.ptp.as_ref());
+        let ports = health.dataplane.ports.iter();
+        Self {
+            answers: !away,
+            is_remote,
+            version: health.version.clone(),
+            pid: health.pid,
+            status: health.status,
+            problems: health.problems.clone(),
+            clock: ptp.map(|it| Clock {
+                state: it.state.to_string(),
+                reason: it.reason.clone(),
+            }),
+            ports: ports
+                .map(|it| Port {
+                    name: it.name.clone(),
+                    link_up: it.link_up,
+                })
+                .collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Clock {
+    state: String,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Port {
+    name: String,
+    link_up: bool,
 }

@@ -1,4 +1,4 @@
-//! What a tile says of a session.
+//! The tile of a session.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub enum Severity {
     Good,
 }
 
-/// What a tile says. Figures are rounded: a session that is well says the same each second.
+/// A session's tile. Figures are rounded: a session that is well says the same each second.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tile {
     id: SessionId,

@@ -8,14 +8,14 @@ use axum::body::Bytes;
 use onair_api::SessionId;
 
 use super::essence::Pixels;
-use super::{Looks, Seen};
+use super::{LookContent, Looks};
 
 /// Pictures that wait. One that finds no place is not shown: the next one is not far.
 const WAITING: usize = 64;
 
-/// What is to be compressed.
+/// A picture or sound to compress.
 pub(super) enum Work {
-    Pixels(Pixels, Seen),
+    Pixels(Pixels, LookContent),
     /// A snapshot as the daemon made it, to be so wide.
     Png(Bytes, u16),
 }
@@ -47,13 +47,13 @@ impl Encoder {
     }
 }
 
-fn jpeg(work: Work) -> Result<(Seen, Bytes), String> {
+fn jpeg(work: Work) -> Result<(LookContent, Bytes), String> {
     let (pixels, seen) = match work {
         Work::Pixels(pixels, seen) => (pixels, seen),
         Work::Png(png, width) => {
             let pixels = Pixels::of_png(&png, width);
             let pixels = pixels.ok_or("No picture: the daemon's snapshot is unknown.")?;
-            let seen = Seen::Picture {
+            let seen = LookContent::Picture {
                 number: None,
                 complete: true,
                 size: pixels.size,

@@ -1,4 +1,4 @@
-//! What a session looks and sounds like now.
+//! Pictures and sound of a session now.
 //!
 //! A viewer asks for the looks of the sessions whose tiles it shows ([`Looks::want`]). While a viewer asks for a session, the
 //! wall is attached to it, and makes a small picture or a row of levels of it as often as the most demanding viewer wants.
@@ -9,7 +9,6 @@
 //! while the worker waits. Of sound it takes every block, in turns that are shorter than the time in which the quota fills.
 //! Attaching may take seconds, and compressing milliseconds: both have threads of their own.
 
-mod attacher;
 mod encoder;
 mod essence;
 mod snapshots;
@@ -42,16 +41,16 @@ pub struct Look {
     pub session: SessionId,
     /// Later looks have greater numbers, of all sessions together.
     pub sequence: u64,
-    /// What it is.
-    pub seen: Seen,
+    /// Its content.
+    pub seen: LookContent,
     /// A picture, compressed as JPEG.
     pub jpeg: Bytes,
 }
 
-/// What was seen.
+/// Content of a look.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Seen {
+pub enum LookContent {
     /// A picture.
     Picture {
         /// Number of the frame since the session's creation; `None`: a snapshot has none.
@@ -82,7 +81,7 @@ pub enum Way {
     Snapshot,
 }
 
-/// What a viewer wants.
+/// A viewer's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
     /// Pixels in a line of a picture.
@@ -131,7 +130,7 @@ struct State {
     is_over: bool,
 }
 
-/// What all viewers of a session want together.
+/// The wishes of all viewers of a session together.
 #[derive(Clone, Copy, Debug)]
 struct Want {
     wish: Wish,
@@ -140,7 +139,7 @@ struct Want {
 }
 
 impl State {
-    /// What is wanted now in this way. Forgets what is not.
+    /// The sessions that are wanted now in this way. Forgets what is not.
     fn wanted(&mut self, way: Way) -> impl Iterator<Item = (SessionId, Wish)> + '_ {
         self.wants.retain(|_, it| it.asked.elapsed() < PATIENCE);
         let wants = &self.wants;
@@ -226,7 +225,7 @@ impl Looks {
         self.0.wanted.notify_one();
     }
 
-    fn publish(&self, session: SessionId, seen: Seen, jpeg: Bytes) {
+    fn publish(&self, session: SessionId, seen: LookContent, jpeg: Bytes) {
         let mut state = self.state();
         state.sequence += 1;
         let sequence = state.sequence;
@@ -245,9 +244,9 @@ impl Looks {
         let state = self.state();
         let last = state.seen.get(&session).map(|it| it.seen.clone());
         drop(state);
-        if !matches!(last, Some(Seen::Nothing { why: said }) if said == why) {
+        if !matches!(last, Some(LookContent::Nothing { why: said }) if said == why) {
             let why = why.to_owned();
-            self.publish(session, Seen::Nothing { why }, Bytes::new());
+            self.publish(session, LookContent::Nothing { why }, Bytes::new());
         }
     }
 }

@@ -6,7 +6,7 @@ use onair::{Buffer, Contents, Error, Session, Timeout};
 use onair_api::SessionId;
 
 use super::Wish;
-use super::essence::{Eye, Given};
+use super::essence::{Eye, RawLook};
 
 /// Longest time between two turns of sound.
 const TURN: Duration = Duration::from_millis(20);
@@ -52,7 +52,7 @@ impl Source {
     ///
     /// # Errors
     /// The session stopped or is gone.
-    pub(super) fn look(&mut self, wish: Wish) -> Result<Option<Given>, Error> {
+    pub(super) fn look(&mut self, wish: Wish) -> Result<Option<RawLook>, Error> {
         let now = Instant::now();
         if now < self.turn {
             return Ok(None);

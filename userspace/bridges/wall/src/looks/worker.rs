@@ -1,7 +1,8 @@
 //! The thread that takes frames.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -9,9 +10,8 @@ use axum::body::Bytes;
 use onair::{Client, Contents, Error, Session};
 use onair_api::SessionId;
 
-use super::attacher::Attacher;
 use super::encoder::{Encoder, Work};
-use super::essence::Given;
+use super::essence::RawLook;
 use super::source::Source;
 use super::{Looks, Way, Wish};
 
@@ -23,6 +23,10 @@ const ATTACHING: Duration = Duration::from_millis(20);
 const SHORTEST: Duration = Duration::from_millis(1);
 /// After a session could not be attached to.
 const AGAIN: Duration = Duration::from_secs(3);
+/// Longest answer of the daemon.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Attaches that wait for the daemon at a time.
+const AT_ONCE: usize = 4;
 
 pub(super) fn start(looks: Looks, client: &Client, encoder: Encoder) -> io::Result<()> {
     let attacher = Attacher::start(client)?;
@@ -43,7 +47,7 @@ struct Worker {
     looks: Looks,
     attacher: Attacher,
     sources: HashMap<SessionId, Source>,
-    /// What the attacher works at.
+    /// Sessions that the attacher works at.
     asked: HashSet<SessionId>,
     /// When a session may be tried again.
     failed: HashMap<SessionId, Instant>,
@@ -68,7 +72,7 @@ impl Worker {
         }
     }
 
-    /// What viewers want now; waits until they want something. `None`: the process ends.
+    /// The viewers' present wishes; waits until there are some. `None`: the process ends.
     fn wants(&self) -> Option<HashMap<SessionId, Wish>> {
         let mut state = self.looks.state();
         loop {
@@ -124,10 +128,10 @@ impl Worker {
         };
         match source.look(wish) {
             Ok(None) => {}
-            Ok(Some(Given::Pixels(pixels, seen))) => {
+            Ok(Some(RawLook::Pixels(pixels, seen))) => {
                 self.encoder.encode(id, Work::Pixels(pixels, seen));
             }
-            Ok(Some(Given::Look(seen))) => self.looks.publish(id, seen, Bytes::new()),
+            Ok(Some(RawLook::Look(seen))) => self.looks.publish(id, seen, Bytes::new()),
             Err(Error::Stopped) => self.looks.say(id, "Stopped."),
             Err(error) => self.fail(id, &reason(&error)),
         }
@@ -140,5 +144,54 @@ fn reason(error: &Error) -> String {
         Error::Stale => "The session is gone.".to_owned(),
         Error::Disconnected | Error::NoDaemon { .. } => "The daemon is away.".to_owned(),
         error => format!("No picture: {error}"),
+    }
+}
+
+/// A session that was asked for, or why there is none.
+pub(super) type Attached = (SessionId, Result<Session<Contents>, Error>);
+
+/// The threads, which end with this.
+#[derive(Debug)]
+pub(super) struct Attacher {
+    asked: Sender<SessionId>,
+    attached: Receiver<Attached>,
+}
+
+impl Attacher {
+    pub(super) fn start(client: &Client) -> io::Result<Self> {
+        let client = client.clone().response_timeout(ANSWER);
+        let (asked, requests) = channel();
+        let (answers, attached) = channel();
+        let requests = Arc::new(Mutex::new(requests));
+        for _ in 0..AT_ONCE {
+            let (client, requests, answers) = (client.clone(), requests.clone(), answers.clone());
+            let thread = thread::Builder::new().name("wall-attach".to_owned());
+            thread.spawn(move || run(&client, &requests, &answers))?;
+        }
+        Ok(Self { asked, attached })
+    }
+
+    pub(super) fn ask(&self, id: SessionId) {
+        // It ends only with this.
+        let _ = self.asked.send(id);
+    }
+
+    /// A session that was attached meanwhile.
+    pub(super) fn take(&self) -> Option<Attached> {
+        self.attached.try_recv().ok()
+    }
+}
+
+fn run(client: &Client, requests: &Mutex<Receiver<SessionId>>, answers: &Sender<Attached>) {
+    loop {
+        let request = {
+            let requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+            requests.recv()
+        };
+        let Ok(id) = request else { return };
+        let session = client.attach_to_sample_of::<Contents>(&id.to_string(), None);
+        if answers.send((id, session)).is_err() {
+            return;
+        }
     }
 }

@@ -26,7 +26,7 @@ const LONGEST_MS: u64 = 60_000;
 /// The daemon writes to its disk.
 const LONGER: Duration = Duration::from_secs(15);
 
-/// What a viewer may do.
+/// An action of a viewer.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Act {

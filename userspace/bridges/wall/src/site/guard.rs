@@ -1,4 +1,4 @@
-//! What stands before every path, against other sites that the viewer's browser has open.
+//! Checks before every path, against other sites that the viewer's browser has open.
 //!
 //! - The host of a request is an address, `localhost`, or a name that was given: a page of another site whose name is made
 //!   to lead here (DNS rebinding) has its own name.
@@ -17,7 +17,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use onair_http::{BodyError, Place, whole};
+use onair_http::{BodyError, PeerPlace, whole};
 use tokio::time::timeout;
 
 use super::{Refusal, Site};
@@ -47,7 +47,7 @@ pub(super) async fn guard(State(site): State<Site>, request: Request, next: Next
         check(&site, &request)?;
         let request = whole(request, &site.limits).await?;
         // It has the body's bytes.
-        let _place = request.extensions().get::<Place>().cloned();
+        let _place = request.extensions().get::<PeerPlace>().cloned();
         Ok::<_, Refusal>(next.run(request).await)
     };
     let mut response = match timeout(site.limits.request, answer).await {

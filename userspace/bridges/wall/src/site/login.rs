@@ -5,7 +5,7 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use onair_http::Place;
+use onair_http::PeerPlace;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ pub(super) struct Login {
 
 pub(super) async fn login(
     State(site): State<Site>,
-    Extension(place): Extension<Place>,
+    Extension(place): Extension<PeerPlace>,
     Json(login): Json<Login>,
 ) -> Result<impl IntoResponse, Refusal> {
     let no_users = "there are no users: start onair-wall with --users FILE";

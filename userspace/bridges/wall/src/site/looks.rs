@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Refusal, Site};
 use crate::daemon::way;
-use crate::looks::{Look, Seen, Wish};
+use crate::looks::{Look, LookContent, Wish};
 
 /// Longest wait for a new look.
 const WAIT: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ struct Head<'a> {
     id: SessionId,
     sequence: u64,
     #[serde(flatten)]
-    seen: &'a Seen,
+    seen: &'a LookContent,
 }
 
 pub(super) async fn looks(

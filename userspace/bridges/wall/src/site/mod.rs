@@ -9,14 +9,13 @@
 //! | `/api/certificates`, `/api/recordings` | what the daemon keeps |
 //! | `/api/recordings/ID/play` | pictures or sound of a recording |
 //! | `/api/me`, `/api/login`, `/api/logout` | who the viewer is |
-//! | `/api/do` | an action, of those who logged in |
+//! | `/api/do` | an action, of users that logged in |
 //!
 //! [`guard`] stands before all of them.
 
 mod act;
 mod files;
 mod guard;
-mod kept;
 mod login;
 mod looks;
 mod play;
@@ -26,16 +25,23 @@ mod stream;
 pub use play::Players;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use onair_control::{Client, ControlError};
+use axum::{Json, Router};
+use onair_api::operations::{
+    CertificateQuery, ListCertificates, ListRecordings, RecordingQuery, ShowKeptCertificate,
+    ShowRecording,
+};
+use onair_api::{Operation, RecordingId, RecordingRef, SessionRef, Timestamp};
+use onair_control::{Answer, Client, ControlError};
 use onair_http::Limits;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::daemon::Daemon;
@@ -43,18 +49,23 @@ use crate::looks::Looks;
 use crate::news::News;
 use crate::users::Users;
 
-/// What answers are made of.
+/// Certificates of one answer.
+const MOST: usize = 200;
+/// The daemon reads them from its disk.
+const LONGER: Duration = Duration::from_secs(10);
+
+/// State that answers are made of.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// The daemon's control socket.
     pub client: Client,
-    /// What it said.
+    /// The daemon.
     pub daemon: Daemon,
-    /// What changes.
+    /// Changes for viewers.
     pub news: News,
     /// Pictures and levels.
     pub looks: Looks,
-    /// Those who play recordings.
+    /// Viewers that play recordings.
     pub players: Players,
     /// Users that may log in; `None`: there are none.
     pub users: Option<Arc<Users>>,
@@ -64,7 +75,7 @@ pub struct Site {
     pub is_remote: bool,
     /// It is served over TLS.
     pub is_tls: bool,
-    /// What one request may take.
+    /// Limits of one request.
     pub limits: Limits,
     /// True when the process ends.
     pub ending: watch::Receiver<bool>,
@@ -77,10 +88,10 @@ pub fn router(site: Site) -> Router {
         .route("/api/stream", get(stream::stream))
         .route("/api/looks", get(looks::looks))
         .route("/api/session/{id}", get(session::session))
-        .route("/api/certificates", get(kept::certificates))
-        .route("/api/certificates/{id}", get(kept::certificate))
-        .route("/api/recordings", get(kept::recordings))
-        .route("/api/recordings/{id}", get(kept::recording))
+        .route("/api/certificates", get(certificates))
+        .route("/api/certificates/{id}", get(certificate))
+        .route("/api/recordings", get(recordings))
+        .route("/api/recordings/{id}", get(recording))
         .route("/api/recordings/{id}/play", get(play::play))
         .route("/api/me", get(login::me))
         .route("/api/login", post(login::login))
@@ -96,7 +107,7 @@ pub fn router(site: Site) -> Router {
 struct Refusal {
     status: StatusCode,
     error: String,
-    /// What the daemon said.
+    /// The daemon's reason.
     problem: Option<Box<onair_api::Problem>>,
 }
 
@@ -129,4 +140,71 @@ impl IntoResponse for Refusal {
         let body = json!({"error": self.error, "problem": self.problem});
         (self.status, Json(body)).into_response()
     }
+}
+
+/// A search; what is empty is not asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Search {
+    session: String,
+    operation: Option<Operation>,
+    /// RFC 3339.
+    since: Option<Timestamp>,
+}
+
+fn reference(text: &str) -> Result<SessionRef, Refusal> {
+    let parsed = text.parse::<SessionRef>();
+    parsed.map_err(|it| Refusal::new(StatusCode::BAD_REQUEST, it.to_string()))
+}
+
+/// The newest certificates that a search finds.
+async fn certificates(
+    State(site): State<Site>,
+    Query(search): Query<Search>,
+) -> Result<Json<Value>, Refusal> {
+    let session = match search.session.trim() {
+        "" => None,
+        text => Some(reference(text)?),
+    };
+    let query = CertificateQuery {
+        session,
+        operation: search.operation,
+        since: search.since,
+        limit: Some(MOST),
+    };
+    let sent = onair_api::operations::Input::sent(&query);
+    let list = site
+        .client
+        .send::<ListCertificates>(&(), sent, LONGER)
+        .await;
+    Ok(Json(list.map(|it: Answer<_>| it.value)?))
+}
+
+/// One certificate.
+async fn certificate(
+    State(site): State<Site>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let target = reference(&id)?;
+    let answer = site.client.call::<ShowKeptCertificate>(&target, &()).await;
+    Ok(Json(answer?.value))
+}
+
+/// Recordings, oldest first.
+async fn recordings(State(site): State<Site>) -> Result<Json<Value>, Refusal> {
+    let query = RecordingQuery::default();
+    let answer = site.client.call::<ListRecordings>(&(), &query).await;
+    Ok(Json(answer?.value))
+}
+
+/// One recording, with its first gaps.
+async fn recording(
+    State(site): State<Site>,
+    Path(id): Path<RecordingId>,
+) -> Result<Json<Value>, Refusal> {
+    let answer = site
+        .client
+        .call::<ShowRecording>(&RecordingRef::Id(id), &())
+        .await?;
+    Ok(Json(answer.value))
 }

@@ -1,4 +1,4 @@
-//! What a recording shows: `onairctl export` makes pictures or sound of a part of it, in a process of its own.
+//! A recording's content: `onairctl export` makes pictures or sound of a part of it, in a process of its own.
 //!
 //! The wall has no right to recordings but that of its user to their folder.
 
@@ -35,7 +35,7 @@ const CHUNK: usize = 64 << 10;
 /// Time that one export covers, at most.
 const LONGEST_MS: u64 = 30_000;
 
-/// Places of those who play.
+/// Places of viewers that play.
 #[derive(Clone, Debug)]
 pub struct Players(Arc<Semaphore>);
 
@@ -45,7 +45,7 @@ impl Default for Players {
     }
 }
 
-/// What of a recording.
+/// A piece of a recording.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum What {

@@ -17,10 +17,10 @@ mod sealed {
 
 /// A borrowed or a shared session: `&Session` or `Arc<Session>`.
 pub trait LenderOf: Deref<Target = Session<Self::Layout>> + sealed::Sealed {
-    /// What its buffers hold.
+    /// Contents of its buffers.
     type Layout: Carries;
 
-    /// What the loan holds.
+    /// Owner of the attachment during the loan.
     #[doc(hidden)]
     type Attachment: Deref<Target = Attachment>;
 }

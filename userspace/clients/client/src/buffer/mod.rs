@@ -4,8 +4,6 @@ mod calls;
 mod filling;
 mod lender;
 mod open;
-mod parts;
-mod raw;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -14,11 +12,15 @@ use std::sync::Arc;
 use onair_ipc::caller::Guard;
 
 use crate::carries::{Carries, Described as _};
-use crate::{Error, Layout, Session, Status};
+use crate::{Error, Layout, Session, Status, Timeout};
+use open::bytes_in;
 
 pub use filling::{OpenBuffer, OpenBufferOf, OwnedOpenBuffer};
 pub use lender::{Lender, LenderOf};
-pub use raw::RawBuffer;
+pub use open::RawBuffer;
+
+/// Parts of a buffer. Each costs a wake.
+const PARTS: usize = 16;
 
 /// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
 /// may move to another thread.
@@ -72,7 +74,7 @@ impl<S: LenderOf> BufferOf<S> {
         &self.session
     }
 
-    /// What the bytes are.
+    /// Meaning of the bytes.
     #[must_use]
     pub fn layout(&self) -> &S::Layout {
         self.session.layout()
@@ -111,7 +113,7 @@ impl<S: LenderOf> BufferOf<S> {
         self.held.meta().last_packet_ns
     }
 
-    /// What the essence says of the buffer.
+    /// The essence's mark of the buffer.
     #[inline]
     pub(crate) fn tag(&self) -> u32 {
         self.held.meta().tag
@@ -154,6 +156,41 @@ impl<S: LenderOf> BufferOf<S> {
     #[must_use = "the frame stays held until the handle is put"]
     pub fn into_raw(self) -> RawBuffer {
         RawBuffer::new(self.session.id(), self.held.keep().into_raw())
+    }
+
+    /// Calls `take` with each part of the buffer as soon as it has come: where it begins, and its bytes, which are whole
+    /// rows. Returns when the buffer has ended, and waits at most `timeout` for each part. What did not come is in the
+    /// last part as it is in the buffer.
+    ///
+    /// # Errors
+    /// As [`BufferOf::wait_for`]; the first one of `take`.
+    pub fn each_part<E: From<Error>>(
+        &self,
+        timeout: Timeout,
+        mut take: impl FnMut(usize, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (row, _) = self.layout().row();
+        let row = (row as usize).max(1);
+        let all = bytes_in(&self.session, &self.held.meta());
+        let mut done = 0;
+        loop {
+            // Its end is known after its last byte.
+            let wanted = match end_of_part(done, row, all) {
+                end if end > done => end,
+                _ => usize::MAX,
+            };
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+            let open = self.held.wait_bytes(wanted, timeout.deadline(), None);
+            let open = open.map_err(Error::from)?;
+            let end = open.map_or(all, |stand| (stand as usize / row * row).min(all));
+            if end > done {
+                take(done, &self[done..end])?;
+                done = end;
+            }
+            if open.is_none() {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -296,5 +333,30 @@ impl<L: Carries> PutError<'_, L> {
     #[must_use]
     pub fn errno(&self) -> i32 {
         self.error.errno()
+    }
+}
+
+/// Where the part ends that begins at `done`, of rows of `row` bytes.
+fn end_of_part(done: usize, row: usize, all: usize) -> usize {
+    let rows = (all / row).div_ceil(PARTS).max(1);
+    (done + rows * row).min(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_any_buffer_then_whole_rows_to_its_end() {
+        for (row, all) in [(4800, 4800 * 1080), (10, 30), (7, 7 * 17), (1, 100)] {
+            let mut ends = vec![0];
+            while ends[ends.len() - 1] < all {
+                ends.push(end_of_part(ends[ends.len() - 1], row, all));
+            }
+            assert!(ends.len() <= PARTS + 1, "{ends:?}");
+            assert!(ends.iter().all(|it| it % row == 0), "{ends:?}");
+            assert_eq!(ends.last(), Some(&all));
+        }
+        assert_eq!(end_of_part(30, 10, 30), 30);
     }
 }

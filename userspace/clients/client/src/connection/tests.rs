@@ -1,11 +1,12 @@
-//! What a library and a daemon of other ranges of protocols agree on.
+//! Agreement between a library and a daemon with other ranges of protocols.
 
 use onair_ipc::message::Refused;
 use rustix::net::socketpair;
 
 use super::*;
 
-/// What a library that speaks `library` and a daemon that speaks `daemon` agree on, and the hellos that it took.
+/// The agreement between a library that speaks `library` and a daemon that speaks `daemon`, and the hellos that it
+/// took.
 fn between(
     library: RangeInclusive<u32>,
     daemon: RangeInclusive<u32>,

@@ -45,7 +45,7 @@ impl Member {
         &self.name
     }
 
-    /// What its units are, by the session that was attached last.
+    /// Contents of its units, by the session that was attached last.
     #[must_use]
     pub const fn contents(&self) -> &Contents {
         &self.contents
@@ -101,7 +101,7 @@ impl Member {
         Ok(is_retargeted)
     }
 
-    /// What becomes readable when it has something; `None`: it is not attached.
+    /// The descriptor that becomes readable when it has something; `None`: it is not attached.
     pub(super) fn ready(&self) -> Option<BorrowedFd<'_>> {
         self.ready.as_ref().map(|(_, ready)| ready.as_fd())
     }

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Between two looks while a member is not attached.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What comes next from a group.
+/// The next step of a group.
 ///
 /// See the example of [`Group`].
 #[derive(Debug)]

@@ -31,7 +31,7 @@ struct Waiting<U> {
     unit: U,
 }
 
-/// What follows.
+/// The next unit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NextUnit<U> {
     /// The next unit.
@@ -87,7 +87,7 @@ impl<U> Order<U> {
         line.waiting.is_empty() && !std::mem::replace(&mut line.is_missing, true)
     }
 
-    /// What follows at the time `now_ns` of the clock of `came_ns`.
+    /// The next unit at the time `now_ns` of the clock of `came_ns`.
     pub(super) fn next(&mut self, now_ns: u64) -> NextUnit<U> {
         let fronts = self.members.iter().enumerate();
         let fronts = fronts.filter_map(|(at, line)| Some((line.waiting.front()?, at)));
@@ -156,7 +156,7 @@ mod tests {
                 .push(member, (Some(at_ns), unit_ns), at_ns, (member, at_ms));
         }
 
-        /// What is given until one waits.
+        /// Takes units until one waits.
         fn all(&mut self, now_ms: u64) -> Vec<(usize, u64)> {
             let mut all = Vec::new();
             while let NextUnit::Unit(unit) = self.0.next(now_ms * MS) {

@@ -145,7 +145,7 @@ impl GroupWriter {
         unit.contents().pictures().is_some()
     }
 
-    /// What precedes the first unit.
+    /// Bytes before the first unit.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
         self.writer.header()

@@ -77,7 +77,7 @@ impl Unit {
         }
     }
 
-    /// What its bytes are.
+    /// Meaning of its bytes.
     #[must_use]
     pub fn contents(&self) -> &Contents {
         self.session().layout()

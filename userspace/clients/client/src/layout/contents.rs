@@ -1,4 +1,4 @@
-//! What the buffers of a session have, if the caller knows it only at run time.
+//! Contents of a session's buffers, if the caller knows them only at run time.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use onair_pixels::PixelFormat;
 use super::Layout;
 use crate::carries::{Carries, Described, LayoutError};
 
-/// What the buffers of a session have, of any essence: for bindings and tools.
+/// Contents of a session's buffers, of any essence: for bindings and tools.
 ///
 /// ```no_run
 /// use onair::{Client, Contents, Timeout};
@@ -116,7 +116,7 @@ impl Described for Contents {
     }
 }
 
-/// What may have pictures: a [`Layout`], or [`Contents`].
+/// Contents that may be pictures: a [`Layout`], or [`Contents`].
 pub trait Pictured: Carries {
     /// Their layout; `None`: it has something else.
     fn pictures(&self) -> Option<&Layout>;

@@ -18,7 +18,7 @@ const LAST_PAUSE: Duration = Duration::from_millis(500);
 /// Last pause while no daemon listens: an attempt costs no other process anything.
 const LAST_PAUSE_WITHOUT_DAEMON: Duration = Duration::from_millis(20);
 
-/// What is attached to.
+/// The session to attach to.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) client: Client,

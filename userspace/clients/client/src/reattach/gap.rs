@@ -1,4 +1,4 @@
-//! What lies between two buffers of sessions that followed each other.
+//! Gap between two buffers of sessions that followed each other.
 
 use std::time::Duration;
 

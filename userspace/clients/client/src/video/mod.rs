@@ -1,10 +1,8 @@
 //! The view of buffers with video: their fields, whole frames and pixels.
 
-mod field;
 mod frame_error;
 mod frames;
 mod pairing;
-mod piped;
 mod pixels;
 
 pub use frame_error::FrameError;

@@ -51,7 +51,7 @@ pub(crate) struct OnAirSink {
     local: AtomicBool,
     state: Mutex<State>,
     session: Mutex<Option<Arc<AnySession>>>,
-    /// What it had at the start.
+    /// Its contents at the start.
     contents: Mutex<Option<Contents>>,
     flushing: AtomicBool,
 }

@@ -19,7 +19,7 @@ pub(super) enum NoSession {
     Specification(#[from] serde_json::Error),
 }
 
-/// What a local session of this name is, so that it carries what the caps say.
+/// The specification of a local session of this name for units as the caps describe them.
 pub(super) fn specification(name: &str, caps: &gst::CapsRef) -> Result<SessionSpec, NoSession> {
     let other = || NoSession::Media(caps.to_string());
     let structure = caps.structure(0).ok_or_else(other)?;

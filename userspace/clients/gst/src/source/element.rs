@@ -26,14 +26,14 @@ const LOANS: u32 = 2;
 /// How long a wait for a start lasts before it looks whether the pipeline still wants it.
 const LOOK: u32 = 100;
 
-/// What was negotiated.
+/// The negotiated formats of pictures and of ancillary data.
 type Chosen = (Option<PixelFormat>, Alignment);
 
 #[derive(Default)]
 pub(super) struct State {
     /// From the start on: what the session has.
     contents: Option<Contents>,
-    /// What was negotiated: of pictures, and of ancillary data.
+    /// The negotiated format: of pictures, and of ancillary data.
     format: Option<PixelFormat>,
     alignment: Alignment,
     /// From then on. Before, an attachment would only lose frames.

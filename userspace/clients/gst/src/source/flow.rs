@@ -16,7 +16,7 @@ use crate::media::{converted, frame_time, has_fields, made_bytes};
 /// Times of buffers from [`Buffer::media_time_ns`](onair::Buffer::media_time_ns): PTP's, in TAI.
 const TAI: &str = "timestamp/x-ptp";
 
-/// What the element does with each frame.
+/// State for the element's work on each frame.
 pub(super) struct Flow {
     pub(super) session: Arc<AnySession>,
     pub(super) assembly: Assembly<Arc<AnySession>>,

@@ -1,4 +1,4 @@
-//! What attaches again, between the calls of one thread and a close by any.
+//! Attaching again, between the calls of one thread and a close by any.
 
 mod gap;
 
@@ -112,7 +112,7 @@ impl Again {
         Ok(Some(result))
     }
 
-    /// What attaches again, for a call; `Some(None)`: it is closed, `None`: another thread has it.
+    /// The object that attaches again, for a call; `Some(None)`: it is closed, `None`: another thread has it.
     fn take(&self) -> Option<Option<Box<Reattaching>>> {
         let mut now = self.lock();
         match std::mem::replace(&mut *now, Now::Closed) {

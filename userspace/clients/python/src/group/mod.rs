@@ -34,7 +34,7 @@ enum Now {
     Closed,
 }
 
-/// What comes next from a group.
+/// The next step of a group.
 #[pyclass(frozen, get_all, module = "onair")]
 pub(crate) struct GroupStep {
     /// "unit", "late" (for its place), "resumed" (the first unit after its session had ended or was stopped), "retargeted"

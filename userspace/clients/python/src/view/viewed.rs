@@ -1,4 +1,4 @@
-//! What a view is of: a frame of a session, or a unit of a group.
+//! Subject of a view: a frame of a session, or a unit of a group.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::group::Unit;
 use crate::held::Held;
 use crate::loan::Loan;
 
-/// What a view is of.
+/// Subject of a view.
 #[derive(FromPyObject)]
 pub(crate) enum Viewed {
     Frame(Py<Frame>),

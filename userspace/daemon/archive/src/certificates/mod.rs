@@ -56,7 +56,7 @@ pub struct Archive<W> {
     is_unsettled: bool,
 }
 
-/// What is not on disk at the end.
+/// Failure to write all certificates before the end.
 #[derive(Debug, thiserror::Error)]
 pub enum NotOnDisk<E> {
     /// The writer's jobs.
@@ -237,7 +237,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
     /// latest.
     ///
     /// # Errors
-    /// What is not on disk.
+    /// The certificates that are not on disk.
     pub fn close(mut self, deadline: Instant) -> Result<(), NotOnDisk<W::NotDone>> {
         self.write_again(self.unwritten.failed());
         self.settle();

@@ -142,7 +142,7 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Certificate>, bo
     }
 }
 
-/// What a log has.
+/// Contents of a log.
 #[derive(Debug, Default)]
 struct Records {
     found: Vec<Certificate>,

@@ -1,5 +1,5 @@
-//! What the daemon watches and does in client processes, beside their sessions: it inspects
-//! their threads, guards their memory files, and wakes their sleepers.
+//! The daemon's watches and actions in client processes, beside their sessions: it inspects their threads, guards
+//! their memory files, and wakes their sleepers.
 //!
 //! Nothing here decides about a session.
 

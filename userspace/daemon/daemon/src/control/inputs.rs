@@ -1,5 +1,5 @@
-//! What comes to the actor that owns the sessions: messages of the sockets, the pollers, the probe, the
-//! helper threads. A source that is never empty gets its share and no more.
+//! Inputs of the actor that owns the sessions: messages of the sockets, the pollers, the probe, the helper threads. A
+//! source that is never empty gets its share and no more.
 
 use std::future::pending;
 use std::os::fd::{AsFd, OwnedFd};
@@ -51,7 +51,7 @@ pub(super) struct Inputs {
     probe: Option<AsyncFd<OwnedFd>>,
     guard: Option<AsyncFd<OwnedFd>>,
     /// Descriptors that became readable and have not been read until empty.
-    ready: Ready,
+    ready: ReadySources,
     /// Probe events that have not been handled yet.
     probe_events: Vec<ProbeEvent>,
     /// The certificates of earlier daemons, while a thread reads them: the requests of the HTTP socket, which may ask
@@ -60,7 +60,7 @@ pub(super) struct Inputs {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Ready {
+struct ReadySources {
     pollers: bool,
     probe: bool,
     guard: bool,
@@ -75,7 +75,7 @@ impl Inputs {
             probe: inbox.probe.as_ref().map(readable).transpose()?,
             guard: inbox.guard.take().map(readable).transpose()?,
             inbox,
-            ready: Ready::default(),
+            ready: ReadySources::default(),
             probe_events: Vec::new(),
             earlier: None,
         })
@@ -121,7 +121,7 @@ impl Inputs {
         forced: Option<CancellationToken>,
     ) -> std::io::Result<Option<Input>> {
         tokio::task::yield_now().await;
-        let Ready {
+        let ReadySources {
             pollers,
             probe,
             guard,

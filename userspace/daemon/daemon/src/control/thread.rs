@@ -41,7 +41,7 @@ use crate::takeover::Takeover;
 pub struct ControlThread {
     /// The thread's event loop.
     pub runtime: Runtime,
-    /// What other processes cannot send to the sockets, if the kernel refuses it.
+    /// The refusal of descriptors from other processes at the sockets, if the kernel offers one.
     pub descriptors: Option<DescriptorRefusal>,
     /// The control socket, its file, and the queue to the actor.
     pub http: (tokio::net::UnixListener, SocketFile, ControlHandle),
@@ -64,7 +64,7 @@ pub struct ControlThread {
     pub takeover: Takeover,
     /// Owned by the actor while it runs.
     pub services: Services,
-    /// What their archive lacks until it is read.
+    /// Certificates in the archive that are not read yet.
     pub unread: Unread,
     /// The connections of the attach socket and of the control socket.
     pub connections: [Connections; 2],

@@ -43,7 +43,7 @@ pub struct ConverterTask {
     pub(super) shared: Shared,
 }
 
-/// What all links use.
+/// State that all links share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) faults: watch::Sender<Faults>,

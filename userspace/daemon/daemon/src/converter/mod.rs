@@ -1,4 +1,4 @@
-//! The processes that make the frames of converted sessions, `onair-convert`: when they run, and what they are to do.
+//! The processes that make the frames of converted sessions, `onair-convert`: when they run, and their tasks.
 //!
 //! The engine says which converted session has which source ([`Conversions`]). Each has a process ([`process`]), because
 //! the probe tells attachments of one process to one session not apart. The process gets two connections of the attach
@@ -34,7 +34,7 @@ type Faults = BTreeMap<u64, String>;
 /// The processes that convert, each with its converted session, and whether it was evicted and is to end.
 type Converters = BTreeMap<u32, (u64, bool)>;
 
-/// What the engine wants to be converted, and why it is not.
+/// Conversions that the engine wants, and why they do not run.
 #[derive(Debug)]
 pub struct Conversions {
     wanted: watch::Sender<Wanted>,
@@ -103,11 +103,11 @@ pub struct BridgeConnection {
     pub peer: Peer,
     /// Its pidfd.
     pub pidfd: OwnedFd,
-    /// What it is for.
+    /// Its purpose.
     pub end: BridgeEnd,
 }
 
-/// What a connection of the converter may attach to, once.
+/// The one attachment that a connection of the converter may make.
 #[derive(Debug)]
 pub struct BridgeEnd {
     session: u64,

@@ -18,7 +18,7 @@ const PROGRAM: &str = "onair-convert";
 /// First and longest pause before it is started again.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
-/// One that lived for so long is started again after the first pause.
+/// A process that lived for so long is started again after the first pause.
 const LIVED: Duration = Duration::from_secs(10);
 
 /// The process, as the thread that keeps it says.

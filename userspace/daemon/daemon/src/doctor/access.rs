@@ -84,7 +84,7 @@ fn nmos(control: &Control, user: &str) -> Finding {
     )
 }
 
-/// What a user lacks to operate sessions.
+/// A right or group that a user lacks to operate sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lack {
     /// The user itself.

@@ -1,4 +1,4 @@
-//! The clock: what ptp4l says, and whether the kernel's clock follows it.
+//! The clock: the answers of ptp4l, and whether the kernel's clock follows it.
 
 use std::path::Path;
 

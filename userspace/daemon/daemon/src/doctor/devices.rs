@@ -211,7 +211,7 @@ fn tags(port: &Port, keeper: &TagKeeper) -> Finding {
     }
 }
 
-/// What ethtool(8) says about `interface`; `None` if it is not installed or the driver has no answer.
+/// The answer of ethtool(8) about `interface`; `None` if it is not installed or the driver has no answer.
 fn ethtool(option: &str, interface: &str) -> Option<String> {
     let mut command = Command::new("ethtool");
     let output = command

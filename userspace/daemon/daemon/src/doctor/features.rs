@@ -1,4 +1,4 @@
-//! What some kernels lack, and the daemon does without.
+//! Features that some kernels lack, and the daemon does without.
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,4 @@
-//! What a check found.
+//! The result of a check.
 
 use std::fmt;
 
@@ -29,11 +29,11 @@ impl fmt::Display for Level {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was checked: a stable word, with the name of its object behind a colon.
+    /// The check: a stable word, with the name of its object behind a colon.
     pub check: String,
     /// How it ended.
     pub level: Level,
-    /// What was seen.
+    /// The observation.
     pub found: String,
     /// Why it matters; empty if all is well.
     pub why: &'static str,

@@ -1,4 +1,4 @@
-//! `onaird --doctor`: whether this machine can run the daemon, and what to change.
+//! `onaird --doctor`: whether this machine can run the daemon, and the changes that it needs.
 //!
 //! Each check looks at the machine, not at a running daemon, and creates nothing that stays. Here
 //! live the checks; what a configuration may contain is in `config`.
@@ -12,14 +12,16 @@ mod finding;
 mod host;
 mod kernel;
 mod memory;
-mod probe;
 mod processors;
 
 pub use finding::{Finding, Level};
 
 use std::fmt::Write as _;
 
+use onair_api::{ProbeMode, ProbeState};
 use onair_settings::config::Config;
+
+use crate::witness::probe::ProbeLink;
 
 /// Makes every check. Takes a second or two: it loads the probe and opens a port.
 #[must_use]
@@ -30,7 +32,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     findings.extend(kernel::check(&host));
     findings.extend(features::check());
     findings.extend(clock::check(config));
-    findings.extend(probe::check(config));
+    findings.extend(check(config));
     findings.push(af_xdp::check());
     findings.extend(processors::check(&host, config));
     findings.extend(memory::check(&host, config));
@@ -50,7 +52,7 @@ fn configuration(config: &Config) -> Finding {
     Finding::ok("configuration", read)
 }
 
-/// What the daemon itself checks first.
+/// The daemon's own checks, which come first.
 fn start(config: &Config) -> Finding {
     let check = "start";
     match config.check_for_start() {
@@ -102,6 +104,52 @@ pub fn text(findings: &[Finding]) -> String {
         findings.len()
     );
     text
+}
+
+fn check(config: &Config) -> Vec<Finding> {
+    if config.probe.mode == ProbeMode::Off {
+        return vec![Finding::warning("probe", "switched off").because(
+            "no kernel fact says that a session has no users",
+            "set [probe] mode = \"required\"",
+        )];
+    }
+    let (link, _events) = ProbeLink::start(config);
+    let (state, reason) = link.state();
+    let findings = match (state, reason) {
+        (ProbeState::Watching, _) => {
+            let shared = link
+                .probe()
+                .is_some_and(|probe| probe.health().shared_links);
+            let links = if shared {
+                Finding::ok("uprobes", "one link for the sites of a file (uprobe.multi)")
+            } else {
+                Finding::ok(
+                    "uprobes",
+                    "a link for each site; Linux 6.6 has uprobe.multi, which is faster",
+                )
+            };
+            vec![
+                Finding::ok("probe", "loaded, and it saw this process"),
+                links,
+            ]
+        }
+        (_, reason) => {
+            let reason = reason.unwrap_or_else(|| "reason unknown".to_owned());
+            let finding = if config.probe.mode == ProbeMode::Required {
+                Finding::fail("probe", reason)
+            } else {
+                Finding::warning("probe", reason)
+            };
+            vec![finding.because(
+                "without the probe no destroy is proved by the kernel",
+                "run as root; in a container also check seccomp and AppArmor; else set [probe] mode = \"off\"",
+            )]
+        }
+    };
+    if let Some(closing) = link.begin_close() {
+        drop(closing);
+    }
+    findings
 }
 
 #[cfg(test)]

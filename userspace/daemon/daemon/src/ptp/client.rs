@@ -62,7 +62,7 @@ pub enum Silence {
     /// Nothing answers in the domain.
     #[error("{} does not answer{}: look in ptp4l's log, or set clock.ptp_domain", .0.display(), in_domain(.1))]
     NoAnswer(PathBuf, Option<u8>),
-    /// What arrives is not an answer.
+    /// A message arrived that is not an answer.
     #[error("what {} answers is not ptp4l's: {why}", peer.display())]
     Rejected {
         /// Its socket.
@@ -75,7 +75,7 @@ pub enum Silence {
     Inconsistent {
         /// Its socket.
         peer: PathBuf,
-        /// What is wrong.
+        /// Its fault.
         what: &'static str,
     },
     /// A socket call failed.

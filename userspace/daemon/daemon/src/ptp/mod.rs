@@ -1,4 +1,4 @@
-//! What ptp4l (linuxptp) says about the clock, and whether `CLOCK_TAI` follows its grandmaster.
+//! The clock by ptp4l (linuxptp), and whether `CLOCK_TAI` follows its grandmaster.
 //!
 //! A thread of its own asks once a second on ptp4l's management socket ([`PtpClient`]), compares the
 //! clocks of this machine ([`SteeredClock`]) and publishes a [`Status`]. Its limits bound each

@@ -1,4 +1,4 @@
-//! What one inquiry returns.
+//! The result of one inquiry.
 
 use onair_api::{PtpPortState, PtpTimestamping};
 use onair_ptp::{CurrentData, DefaultData, ParentData, PortProperties, TimeProperties};
@@ -21,7 +21,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// What stamps the port's packets, if ptp4l reports it.
+    /// The layer that stamps the port's packets, if ptp4l reports it.
     pub(super) fn timestamping(&self) -> Option<PtpTimestamping> {
         self.port.link.as_ref().map(|(it, _)| *it)
     }

@@ -1,4 +1,4 @@
-//! What the rest of the daemon sees of PTP.
+//! PTP as the rest of the daemon sees it.
 
 use onair_api::{
     EventKind, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState,
@@ -26,7 +26,7 @@ impl Status {
         }
     }
 
-    /// What ptp4l answered on `socket`, with the state that follows from it.
+    /// Answers of ptp4l on `socket`, with the state that follows from them.
     #[must_use]
     pub fn of(
         reading: &Reading,

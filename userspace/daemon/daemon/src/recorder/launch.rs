@@ -15,8 +15,7 @@ use onair_workers::{ThreadRegistry, panic_text};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::active::{self, Active, worker_name};
-use super::live::Live;
-use super::seam::SequenceSeam;
+use super::seam::{Live, SequenceSeam};
 use super::startup;
 use crate::snapshot;
 

@@ -6,10 +6,9 @@
 
 mod active;
 mod launch;
-mod live;
 mod seam;
 mod startup;
 
 pub use self::active::{Active, RecordingFailure, worker_name};
 pub use self::launch::RecorderThreads;
-pub use self::live::{Live, RecordingsFailed};
+pub use seam::{Live, RecordingsFailed};

@@ -1,4 +1,4 @@
-//! Journal of what a daemon puts into the kernel and onto the disk, written before the resource is
+//! Journal of a daemon's objects in the kernel and on the disk, written before the resource is
 //! created.
 //!
 //! One file, replaced as a whole: it is written some six times in a daemon's life. It remains after

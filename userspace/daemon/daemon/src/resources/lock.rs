@@ -129,7 +129,7 @@ fn make(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// What a new daemon waits for.
+/// The process that a new daemon waits for.
 #[derive(Clone, Copy)]
 enum Predecessor<'a> {
     /// The daemon that wrote the journal.

@@ -1,5 +1,5 @@
-//! What this process puts into the kernel and onto the disk. Each resource is written to the
-//! journal before it is created, and removed from it when it is gone.
+//! Resources of this process in the kernel and on the disk. Each resource is written to the journal before it is
+//! created, and removed from it when it is gone.
 //!
 //! Its owner releases a resource in the normal way: the dataplane closes a port, a socket's file
 //! goes with its socket. What remains after that, or after its time-out, is undone here by force.

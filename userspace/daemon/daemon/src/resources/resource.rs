@@ -20,7 +20,7 @@ pub enum Resource {
         /// Device and inode; `None` until they are known.
         identity: Option<(u64, u64)>,
     },
-    /// What a port puts on its interface.
+    /// Objects of a port on its interface.
     Port {
         /// The port's name.
         name: String,
@@ -33,7 +33,7 @@ pub enum Resource {
         /// Ids of the XDP programs that the port attached; `None` until they are known.
         programs: Option<Vec<u32>>,
     },
-    /// What the kernel takes back at the end of the process, and not before.
+    /// Objects that the kernel takes back at the end of the process, and not before.
     OfProcess {
         /// Description.
         what: String,
@@ -80,7 +80,7 @@ impl Resource {
         }
     }
 
-    /// What a port will put on its interface; `None` if it has no interface or cannot be opened.
+    /// Objects of a port on its interface, before it is opened; `None` if it has no interface or cannot be opened.
     /// Opening the port reports that error.
     pub fn port(name: &str, device: &str, netns: Option<&str>) -> Option<Self> {
         let link = Link::of(device, netns).ok()??;

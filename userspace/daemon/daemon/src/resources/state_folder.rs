@@ -11,13 +11,13 @@ use super::resource::Resource;
 /// Why the journal on disk is out of date, for threads that do not wait for the disk.
 pub(super) type Unwritten = Arc<Mutex<Option<String>>>;
 
-/// What this process has of it.
+/// This process's state of the folder.
 #[derive(Debug)]
 pub(super) struct StateFolder {
     pub(super) dir: PathBuf,
     pub(super) journal: Journal,
     pub(super) state: JournalState,
-    /// What is on disk: the same is not written again. Each write costs a start some milliseconds.
+    /// State on disk: the same is not written again. Each write costs a start some milliseconds.
     pub(super) written: Option<JournalState>,
     pub(super) unwritten: Unwritten,
     pub(super) lock: StateLock,

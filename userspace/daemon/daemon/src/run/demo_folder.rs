@@ -1,4 +1,4 @@
-//! The end of `onaird --demo`: its folder goes, as nothing reads it again.
+//! The end of `onaird --demo`: removes its folder, which nothing reads again.
 
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -4,7 +4,6 @@ mod beside;
 mod demo_folder;
 mod parts;
 mod plan;
-mod sockets;
 mod start;
 pub mod summary;
 mod times;
@@ -59,7 +58,7 @@ pub enum RunError {
     /// A system call failed.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
         /// The kernel's error.
         source: std::io::Error,

@@ -1,4 +1,4 @@
-//! What the shutdown ends, and in which order.
+//! Parts that the shutdown ends, and their order.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! What the configuration asks for, in the terms of the parts that do it.
+//! The configuration in the terms of the parts that carry it out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) fn roles(
     Ok(roles)
 }
 
-/// What the daemon will create in the kernel and on disk.
+/// Resources that the daemon will create in the kernel and on disk.
 pub(super) fn resources(config: &Config) -> Vec<Resource> {
     let mut resources = vec![
         Resource::socket_file(&config.control.socket),

@@ -28,22 +28,20 @@ use tokio::time::timeout;
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_util::sync::CancellationToken;
 
-use super::beside::Beside;
+use super::beside::{Beside, Sockets};
 use super::parts::{
     register_control, register_handoff, register_recordings, register_reload, register_resources,
     register_sessions, register_takeover,
 };
 use super::plan::{self, dataplane_config, eal_config, roles};
-use super::sockets::Sockets;
-use super::times::{Part, StartTimes};
+use super::times::{StartPart, StartTimes};
 use super::{Results, RunError, Started, Succession, system};
 use crate::clients::file_guard::FileGuard;
 use crate::clients::inspector::Inspector;
-use crate::control::guardian;
 use crate::control::handle::ControlHandle;
-use crate::control::http;
 use crate::control::inputs::Inbox;
 use crate::control::thread::ControlThread;
+use crate::control::{guardian, http};
 use crate::converter::{BridgeConnection, Conversions, ConverterTask};
 use crate::file_watch::FileWatch;
 use crate::handoff::ShutdownHandoff;
@@ -86,9 +84,11 @@ pub(super) fn start(
         predecessor,
         takeover,
     } = succession;
+    // First: without it callers cannot be counted, and nothing has to be undone yet.
     if !membarrier::is_supported() {
         return Err(RunError::Membarrier);
     }
+    // Before the first lease is taken: SIGIO would end the process.
     sys::ignore_sigio();
     let group = config.control.group.as_deref().map(resolve_group);
     let group = group.transpose()?;
@@ -111,6 +111,7 @@ pub(super) fn start(
             );
         })
         .ok();
+    // Now, because the control thread must not stop for it.
     http::prepare();
     let (mut inherited, mut is_short) = (Inherited::default(), early.is_none());
     if let Some(predecessor) = predecessor {
@@ -118,13 +119,14 @@ pub(super) fn start(
         let loaded = probe.result();
         if let Some(probe) = loaded.0.probe() {
             let arm = || runtime.block_on(arm(probe, predecessor.clients()));
-            times.of(Part::Probe, arm);
+            times.of(StartPart::Probe, arm);
         }
         probe = Beside::done(loaded);
         let eal = early.take().map(Beside::result).transpose();
         let mut eal = eal.map_err(|error| Box::new(DataplaneError::Eal(error)))?;
         if let Some(eal) = &mut eal {
             is_short = eal.is_short();
+            // Before it says that it is prepared: each unit is whole in this daemon or in the predecessor.
             eal.listen();
         }
         go_on(shutdown)?;
@@ -135,11 +137,12 @@ pub(super) fn start(
         };
         let wait = || predecessor.wait(shutdown, open_left);
         let handed = times
-            .of(Part::Previous, wait)
+            .of(StartPart::Previous, wait)
             .map_err(system("cannot wait for the running daemon"))?;
         inherited = handed.ok_or(RunError::Interrupted)?;
         times.hand_over();
         if let Some(mut eal) = eal {
+            // Nothing was handed over: the predecessor's interfaces must be undone, which these ports would not survive.
             if inherited.lock.is_none() {
                 eal.close_taken();
             }
@@ -149,20 +152,22 @@ pub(super) fn start(
     let (dir, timeout) = (&config.state.dir, ms(config.timeouts.previous_ms));
     let resources = match inherited.lock.take() {
         Some(lock) => Resources::inherit(dir, lock),
-        None => times.of(Part::Previous, || {
+        None => times.of(StartPart::Previous, || {
             Resources::open(dir, timeout, |left| plan::is_served_by(&config, left))
         }),
     };
     let resources = Arc::new(resources?);
+    // Before anything is created: also a start that fails ends with the shutdown, which undoes it.
     register_resources(shutdown, Arc::clone(&resources));
     if is_short {
         let alone = || inherited.ending().wait(timeout);
-        let alone = times.of(Part::Previous, alone);
+        let alone = times.of(StartPart::Previous, alone);
         alone.map_err(system("cannot wait for the end of the previous daemon"))?;
     }
     let files = begin_files(&config, shutdown, &resources, times)?;
     // After the previous daemon has released its devices.
     config.check_for_start()?;
+    // In the journal before they are created: if this daemon is killed, the next one finds them.
     resources.register(plan::resources(&config))?;
     if resources.has_left() {
         let (own, ending) = (Arc::clone(&resources), inherited.ending());
@@ -177,10 +182,11 @@ pub(super) fn start(
     let memory = std::mem::take(&mut inherited.memory);
     // The sockets are taken first: a second daemon fails here, before it touches a port.
     let bind = || Sockets::bind(&config, group, &runtime, inherited);
-    let sockets = times.of(Part::Sockets, bind)?;
+    let sockets = times.of(StartPart::Sockets, bind)?;
     let hand_over = HandOver::new(&takeover, &resources, sockets.copies(&config)?);
     let hand_over = Arc::new(hand_over);
     register_takeover(shutdown, takeover.clone(), Arc::clone(&hand_over));
+    // Not with the others: the ports, which come next, may hang.
     resources.note_sockets();
     go_on(shutdown)?;
     let eal = match early {
@@ -271,13 +277,13 @@ type Loaded = (ProbeLink, Option<Events>);
 fn begin_probe(config: &Config, times: &StartTimes) -> Result<Beside<Loaded>, RunError> {
     let (config, times) = (config.clone(), times.clone());
     Beside::begin("start-probe", move || {
-        let types = times.of(Part::Types, || {
+        let types = times.of(StartPart::Types, || {
             // Without them each part says what it lacks.
             let types = KernelTypes::read().ok();
             mapping::prepare();
             types
         });
-        let loaded = times.of(Part::Probe, || ProbeLink::start(&config));
+        let loaded = times.of(StartPart::Probe, || ProbeLink::start(&config));
         drop(types);
         loaded
     })
@@ -302,14 +308,14 @@ fn begin_eal(config: &Config, times: &StartTimes) -> Result<Beside<StartedEal>, 
     let (ports, times) = (plan::ports(config)?, times.clone());
     let config = eal_config(config)?;
     Beside::begin("start-dpdk", move || {
-        let eal = times.of(Part::Dpdk, || Eal::init(&config))?;
-        Ok(times.of(Part::Ports, || EarlyPorts::beside(eal, &ports)))
+        let eal = times.of(StartPart::Dpdk, || Eal::init(&config))?;
+        Ok(times.of(StartPart::Ports, || EarlyPorts::beside(eal, &ports)))
     })
 }
 
 type StartedEal = Result<EarlyPorts, onair_dpdk::Error>;
 
-/// What is being started beside the rest.
+/// Work that runs beside the rest of the start.
 struct Begun<'a> {
     eal: Beside<StartedEal>,
     probe: Beside<Loaded>,
@@ -329,7 +335,9 @@ fn begin_files(
     let (config, times) = (config.clone(), times.clone());
     let (shutdown, resources) = (shutdown.clone(), Arc::clone(resources));
     Beside::begin("start-files", move || {
-        times.of(Part::Files, || open_files(&config, &shutdown, &resources))
+        times.of(StartPart::Files, || {
+            open_files(&config, &shutdown, &resources)
+        })
     })
 }
 
@@ -367,13 +375,13 @@ fn open_files(
 /// Content of the state directory.
 struct OnDisk {
     archive: Archive,
-    /// What it lacks until it is read.
+    /// Its certificates that are not read yet.
     unread: Unread,
     store: Store,
     incarnation: u32,
 }
 
-/// What the actor awaits of the machine.
+/// Events of the machine that the actor awaits.
 struct Sources {
     pollers: EventReceiver,
     probe: Option<Events>,
@@ -403,6 +411,7 @@ fn start_services(
         times,
     } = begun;
     let threads = shutdown.threads();
+    // These need nothing of DPDK, which starts meanwhile.
     let reclaimer = Reclaimer::start(threads).map_err(system("cannot start a thread"))?;
     let death_notifier = OwnerDeathNotifier::start()?;
     let mut inspector = Inspector::start().map_err(system("cannot start a thread"))?;
@@ -411,7 +420,7 @@ fn start_services(
     go_on(shutdown)?;
     let dataplane = dataplane_config(&config, resources)?;
     let start = || Dataplane::start(eal, dataplane, threads).map_err(Box::new);
-    let dataplane = times.of(Part::Ports, start)?;
+    let dataplane = times.of(StartPart::Ports, start)?;
     go_on(shutdown)?;
     resources.note();
     let (probe, probe_events) = probe.result();

@@ -13,7 +13,7 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// A part of the start. Some go on beside each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum StartPart {
     /// The state directory, with the wait for the daemon before, and what that left.
     Previous,
     /// The sockets listen.
@@ -30,8 +30,8 @@ pub(super) enum Part {
     Probe,
 }
 
-impl Part {
-    /// Those that wait for the daemon before.
+impl StartPart {
+    /// The parts that wait for the previous daemon.
     const AFTER: [Self; 5] = [
         Self::Previous,
         Self::Sockets,
@@ -41,7 +41,7 @@ impl Part {
     ];
 }
 
-/// Of each part, in the order of [`Part`].
+/// Of each part, in the order of [`StartPart`].
 type Parts = [Duration; 7];
 
 /// Clones are the same.
@@ -73,7 +73,7 @@ impl StartTimes {
     }
 
     /// Does `work`, which is one of `part`.
-    pub(super) fn of<T>(&self, part: Part, work: impl FnOnce() -> T) -> T {
+    pub(super) fn of<T>(&self, part: StartPart, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let result = work();
         of(&self.parts)[part as usize] += began.elapsed();
@@ -86,7 +86,7 @@ impl StartTimes {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let parts = *of(&self.parts);
         if let Some((at, before)) = *of(&self.handed) {
-            let after = Part::AFTER.map(|it| ms(parts[it as usize] - before[it as usize]));
+            let after = StartPart::AFTER.map(|it| ms(parts[it as usize] - before[it as usize]));
             let [previous, sockets, files, dpdk, ports] = after;
             tracing::info!(
                 previous_ms = previous,
@@ -132,11 +132,11 @@ mod tests {
     #[test]
     fn part_in_two_pieces_then_both_count() {
         let times = StartTimes::begin();
-        let pieces = [1, 2].map(|piece| times.clone().of(Part::Ports, || piece));
+        let pieces = [1, 2].map(|piece| times.clone().of(StartPart::Ports, || piece));
         let parts = *times.parts.lock().unwrap();
         assert_eq!(pieces, [1, 2]);
-        assert!(parts[Part::Ports as usize] > Duration::ZERO);
-        assert_eq!(parts[Part::Probe as usize], Duration::ZERO);
+        assert!(parts[StartPart::Ports as usize] > Duration::ZERO);
+        assert_eq!(parts[StartPart::Probe as usize], Duration::ZERO);
     }
 
     #[test]

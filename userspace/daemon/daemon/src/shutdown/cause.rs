@@ -5,7 +5,7 @@ use std::time::Duration;
 use onair_api::Who;
 use signal_hook::low_level::signal_name;
 
-/// What began the shutdown.
+/// The cause of the shutdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A signal number.

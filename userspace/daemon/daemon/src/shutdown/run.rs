@@ -15,13 +15,12 @@ use onair_workers::{ThreadReport, panic_text};
 use super::cause::Cause;
 use super::coordinator::ShutdownCoordinator;
 use super::sequence::{Ended, Sequence, SequenceEvent, SequenceStep};
-use super::shared::CoordinatorShared;
-use super::shared::parts::{EndPart, LeftBehind, PartError, Waiting};
+use super::shared::{CoordinatorShared, EndPart, LeftBehind, PartError, Waiting};
 
 /// Result of the shutdown.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What began it.
+    /// Its cause.
     pub cause: Cause,
     /// Phases, parts, and whether it was forced.
     pub status: ShutdownStatus,

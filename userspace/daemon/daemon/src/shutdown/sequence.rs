@@ -36,7 +36,7 @@
 //!
 //! `R` is what ends a part: a function in the product, a script in the tests, which drive this without a thread.
 //!
-//! Read on in `run.rs` (carrying out), `registration.rs` (what a part registers),
+//! Read on in `run.rs` (carrying out), `coordinator.rs` (what a part registers),
 //! `docs/adr/0011-shutdown-coordinator.md`.
 
 use std::collections::VecDeque;
@@ -103,7 +103,7 @@ pub(super) struct Ended {
     pub(super) at: Instant,
 }
 
-/// What has happened.
+/// An event of the shutdown.
 #[derive(Clone, Debug)]
 pub(super) enum SequenceEvent {
     /// The part of this number has ended.
@@ -240,7 +240,7 @@ impl<R> Sequence<R> {
         }
     }
 
-    /// What is to be done now.
+    /// The next step.
     pub(super) fn next(&mut self, now: Instant) -> SequenceStep<R> {
         self.wake(now);
         loop {

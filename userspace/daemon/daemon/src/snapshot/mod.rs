@@ -6,8 +6,46 @@
 //! the session's clients and no buffer of its frames; it costs the poller a copy of each packet until the
 //! frame is complete, for [`WAIT`] at most. `limits.snapshots` bounds how many there are at a time.
 
-mod frame;
 mod picture;
+
+/// The picture of the next complete frame of the packets.
+fn next(mut packets: PacketReader, mut still: Still, until: Instant) -> Result<Shown, NoPicture> {
+    let mut seen = 0_u64;
+    loop {
+        // Asked first: what a producer offered before it went is read below.
+        let is_last = packets.is_abandoned();
+        let any = packets.read(|at_ns, bytes| {
+            seen += 1;
+            if let Some(rtp) = rtp(bytes) {
+                still.packet(at_ns, rtp);
+            }
+        });
+        if let Some(shown) = still.take() {
+            return Ok(shown);
+        }
+        match (any, is_last) {
+            (false, true) => return Err(NoPicture::Ended(still.wanted())),
+            _ if Instant::now() >= until => {
+                return Err(NoPicture::Late {
+                    wanted: still.wanted(),
+                    packets: seen,
+                    incomplete: still.incomplete(),
+                });
+            }
+            (false, false) => packets.rest(),
+            (true, _) => {}
+        }
+    }
+}
+
+/// The RTP packet in an Ethernet frame.
+fn rtp(bytes: &[u8]) -> Option<&[u8]> {
+    let (ethernet, packet) = EthernetHeader::parse(bytes).ok()?;
+    if ethernet.ethertype != ETHERTYPE_IPV4 {
+        return None;
+    }
+    Some(Datagram::parse(packet).ok()?.payload)
+}
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +55,9 @@ use std::time::{Duration, Instant};
 use onair_api::{Problem, ProblemCode};
 use onair_engine::machine::RecorderEvent;
 use onair_ipc::sys;
-use onair_pixels::{FrameStream, Still};
+use onair_net::datagram::Datagram;
+use onair_net::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
+use onair_pixels::{FrameStream, Shown, Still};
 use onair_record::{PacketReader, Producer};
 use onair_workers::panic_text;
 use tokio::sync::mpsc::UnboundedSender;
@@ -52,7 +92,7 @@ pub fn begin(
             let until = Instant::now() + WAIT;
             // The requester gets an answer, and its place is free again, also after a panic.
             let made = catch_unwind(AssertUnwindSafe(|| {
-                let shown = frame::next(packets, still, until)?;
+                let shown = next(packets, still, until)?;
                 picture::png(&shown)
             }));
             let result = match made {

@@ -17,7 +17,7 @@ pub enum NoPicture {
     /// No frame was complete in time.
     #[error("no {wanted} in time: {packets} packets and {incomplete} incomplete frames came")]
     Late {
-        /// What was waited for.
+        /// The condition that was waited for.
         wanted: &'static str,
         /// Packets that came.
         packets: u64,

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use onair_ipc::sys;
 use onair_probe::{ProbeError, RefusedDescriptors};
 
-/// What has the kernel refuse them.
+/// The mechanism by which the kernel refuses them.
 #[derive(Debug)]
 pub enum DescriptorRefusal {
     /// An option of each socket (`SO_PASSRIGHTS`, Linux 6.16).

@@ -247,7 +247,7 @@ pub enum SocketError {
     System {
         /// The socket's path.
         path: PathBuf,
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
         /// The system's error.
         error: io::Error,

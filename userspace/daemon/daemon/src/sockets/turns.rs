@@ -1,4 +1,4 @@
-//! In which order the connections of a socket run: many of one user let those of others run in between.
+//! The order in which the connections of a socket run: many of one user let those of others run in between.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;

@@ -23,7 +23,7 @@ pub(super) const MAX_DESCRIPTORS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Channel(OwnedFd);
 
-/// What a wait for a message ends with.
+/// The result of a wait for a message.
 #[derive(Debug)]
 pub(super) enum Received {
     /// A message, with its descriptors.
@@ -89,6 +89,7 @@ impl Channel {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
                 Ok(0) => return Ok(Received::Late),
+                // If both are readable, the message comes first.
                 Ok(_) if polled[0].revents().is_empty() => return Ok(Received::Stopped),
                 Ok(_) => return self.take(),
             }
@@ -104,6 +105,7 @@ impl Channel {
         let mut slices = [IoSliceMut::new(&mut packet)];
         let bytes = match recvmsg(&self.0, &mut slices, &mut ancillary, flags) {
             Ok(received) => received.bytes,
+            // The other end was closed with unread messages.
             Err(Errno::CONNRESET) => 0,
             Err(error) => return Err(error.into()),
         };

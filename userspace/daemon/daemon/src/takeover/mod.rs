@@ -1,6 +1,6 @@
 //! A new daemon takes the place of a running one, beside which it starts: `onairctl upgrade`.
 //!
-//! What a restart costs is mostly the start: DPDK, the kernel's types, the probe's programs. None of it needs
+//! A restart costs mostly the start: DPDK, the kernel's types, the probe's programs. None of it needs
 //! anything that the running daemon has. So the order is:
 //!
 //! 1. The running daemon, the *predecessor*, starts the program at its own path again, with its own arguments and a
@@ -26,12 +26,12 @@
 //!
 //! *Two daemons never own one session.* A session belongs to the daemon that has the lock of the state directory
 //! (flock(2)). The lock is a description in the kernel, not a message: it is the predecessor's until `yours` is on its
-//! way, then it is in the socket, then the successor's; when a process dies it is free once nobody has it any more.
-//! Whatever dies when, the successor begins only with the lock: the one that came with `yours`, or, once the
+//! way, then it is in the socket, then the successor's; when a process dies it is free once no process has it any more.
+//! Whichever process dies at any time, the successor begins only with the lock: the one that came with `yours`, or, once the
 //! predecessor is gone without it, the one that it takes as every start does. `protocol.rs` decides both sides' steps;
 //! its test walks through every order of steps and deaths.
 //!
-//! What is not handed over: sessions, the gate's words, the probe's links. Clients attach again, as after
+//! Not handed over: sessions, the gate's words, the probe's links. Clients attach again, as after
 //! a restart; the certificate of a session is of the daemon that had it. Of sessions that have ended, and whose memory
 //! clients keep, the successor gets the files, before `yours`: it completes their certificates when no process has them.
 //!
@@ -39,7 +39,6 @@
 //! everything, and the successor takes the lock then.
 
 mod channel;
-mod expendable;
 mod predecessor;
 mod protocol;
 mod successor;

@@ -163,6 +163,7 @@ impl Takeover {
                 _,
             )) => {
                 memory = if takes_memory { MEMORY } else { 0 };
+                // A prepared successor says nothing more: anything but silence is its end.
                 match channel.receive(Some(Instant::now() + OVERLAP), None) {
                     Ok(Received::Late) => (PredecessorEvent::Prepared(protocol), version),
                     _ => (PredecessorEvent::Gone, version),
@@ -341,7 +342,7 @@ fn why(event: PredecessorEvent, version: &str, successor: Successor) -> String {
     }
 }
 
-/// What the predecessor keeps for a successor: its listening sockets, and the state directory's lock.
+/// Objects that the predecessor keeps for a successor: its listening sockets, and the state directory's lock.
 #[derive(Debug)]
 pub struct HandOver {
     takeover: Takeover,
@@ -363,7 +364,7 @@ impl HandOver {
         }
     }
 
-    /// The daemon accepts no more: without a successor nobody may wait in a socket's queue.
+    /// Closes the listening sockets unless a successor accepts from them: clients must not wait in a queue for ever.
     pub fn stop_listening(&self) {
         if !self.takeover.shutdown.is_takeover() {
             self.sockets().clear();
@@ -390,6 +391,7 @@ impl HandOver {
                         // What is left to do has time. Else the successor waits for the end of this process.
                         priority::step_back();
                     }
+                    // Before this process ends: its end would be that of the service.
                     notify::send(&format!("MAINPID={pid}"));
                     let parts = self.takeover.shutdown.status().parts;
                     let parts = parts
@@ -416,6 +418,7 @@ impl HandOver {
 
     /// Sends all, and waits for the answer.
     fn send(&self, channel: &Channel) -> Result<PredecessorEvent, ResourceError> {
+        // From here on this process writes nothing in the state directory, whatever becomes of the message.
         let lock = self.resources.leave()?;
         let sockets = std::mem::take(&mut *self.sockets());
         let names = sockets.iter().map(|(name, _)| name.clone()).collect();

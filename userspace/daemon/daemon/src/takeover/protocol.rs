@@ -1,4 +1,4 @@
-//! What predecessor and successor say, and what each does next. It decides, and does nothing.
+//! Messages of predecessor and successor, and the next step of each. Pure. It decides, and does nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ pub(super) enum Message {
     },
     /// With descriptors: the lock of the state directory, then these sockets in order.
     Yours {
-        /// What the descriptors after the first one are.
+        /// The sockets of the descriptors after the first one.
         sockets: Vec<Listening>,
     },
     /// The successor has them.
@@ -59,7 +59,7 @@ pub(super) enum PredecessorState {
     Over,
 }
 
-/// What the predecessor learns.
+/// An event of the predecessor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum PredecessorEvent {
     /// `prepared`, with this version of the messages.
@@ -76,7 +76,7 @@ pub(super) enum PredecessorEvent {
     Taken,
 }
 
-/// What the predecessor does.
+/// A step of the predecessor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum PredecessorStep {
     /// End the successor, and go on as without it.
@@ -114,7 +114,7 @@ impl PredecessorState {
     }
 }
 
-/// What the successor learns while it waits.
+/// An event of the successor while it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SuccessorEvent {
     /// `yours`.
@@ -123,7 +123,7 @@ pub(super) enum SuccessorEvent {
     Gone,
 }
 
-/// What the successor does.
+/// A step of the successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SuccessorStep {
     /// Say `taken`, and use what came.

@@ -1,26 +1,30 @@
 //! The new daemon's side.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use onair_api::SessionId;
 use onair_engine::machine::Charge;
+use onair_mutant::mutant;
 use rustix::fs::FileType;
 
 use super::Listening;
 use super::channel::{Channel, Received};
-use super::expendable::Expendable;
 use super::protocol::{Message, SuccessorEvent, SuccessorStep, VERSION};
 use crate::shutdown::ShutdownCoordinator;
+
+/// The value of this process (proc_pid_oom_score_adj(5)).
+const FILE: &str = "/proc/self/oom_score_adj";
+/// The first process to kill.
+const FIRST: &str = "1000";
 
 /// Standard input is no predecessor.
 #[derive(Debug, thiserror::Error)]
 pub enum StdinError {
-    /// Somebody else gave the argument.
+    /// A user gave the argument, not a running daemon.
     #[error("--take-over is for a running daemon, which starts its successor: onairctl upgrade")]
     NoSocket,
     /// A system call failed.
@@ -36,7 +40,7 @@ pub struct Predecessor {
     expendable: Expendable,
 }
 
-/// What came from it.
+/// Descriptors from the predecessor.
 #[derive(Debug, Default)]
 pub struct Inherited {
     /// The lock of the state directory.
@@ -187,6 +191,7 @@ impl Predecessor {
                 (SuccessorEvent::Gone, Inherited::default())
             }
         };
+        // The running daemon has ended or is about to: this is now the one that the kernel must not kill first.
         drop(self.expendable);
         // Of a part of the files it would be seen too early that no process has them.
         let whole = memory.into_values().filter(|(_, it, all)| it.len() == *all);
@@ -206,6 +211,41 @@ impl Predecessor {
             }
         }
         Ok(Some(inherited))
+    }
+}
+
+/// While it exists, the kernel kills this process first if memory is too short for two daemons: it is not on air.
+/// Both have the service's value, which keeps the kernel from killing a daemon. Without this it would kill the larger
+/// one, which has the frames.
+#[derive(Debug)]
+pub(super) struct Expendable {
+    before: Option<String>,
+}
+
+impl Expendable {
+    pub(super) fn begin() -> Self {
+        let before = fs::read_to_string(FILE).and_then(|before| {
+            if !mutant!("takeover: the kernel may kill the running daemon") {
+                fs::write(FILE, FIRST)?;
+            }
+            Ok(before)
+        });
+        let before = before.inspect_err(|error| {
+            tracing::warn!(%error, "if memory is too short for two daemons, the kernel may kill the running one");
+        });
+        Self {
+            before: before.ok(),
+        }
+    }
+}
+
+impl Drop for Expendable {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before
+            && let Err(error) = fs::write(FILE, before.trim())
+        {
+            tracing::warn!(%error, "the kernel kills this daemon first when memory is short");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What W4 rests on: whether any other process has a memory file.
+//! The basis of W4: whether any other process has a memory file.
 
 use std::io;
 use std::os::fd::AsFd as _;

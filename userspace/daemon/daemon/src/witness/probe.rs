@@ -209,7 +209,7 @@ pub struct ProbeWalk<'a> {
     counts: Result<BTreeMap<u64, ProbeReading>, Unproven<'a>>,
     /// With the callers' names, if they matter: there may be thousands, of other sessions too.
     listed: OnceCell<Result<BTreeMap<u64, ProbeReading>, Unproven<'a>>>,
-    /// What became of the daemon's own canary after the walk: one for all sessions.
+    /// Result of the daemon's own canary after the walk: one for all sessions.
     canary: OnceCell<Result<(), Unproven<'a>>>,
 }
 

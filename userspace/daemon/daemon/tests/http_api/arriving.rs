@@ -1,6 +1,6 @@
 //! What arrives for no session.
 
-use crate::served::client::served;
+use crate::http_api::served::client::served;
 
 #[tokio::test]
 async fn arriving_asked_for_then_a_list_of_one_port_or_of_all() {

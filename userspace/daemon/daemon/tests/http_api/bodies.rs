@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::served::client::{limited, served};
+use crate::http_api::served::client::{limited, served};
 
 const CREATE: &str = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
 

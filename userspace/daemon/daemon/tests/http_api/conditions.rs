@@ -1,13 +1,15 @@
 //! Requests that depend on the session's tag, and requests that are sent twice.
 
-use crate::served::client::served;
-use crate::sessions::{create, spec};
+use crate::http_api::served::client::served;
+use crate::http_api::sessions::{create, spec};
 
 #[tokio::test]
 async fn if_match_of_a_changed_session_is_refused() {
     let api = served();
     create(&api, "cam1").await;
-    let tag = |answer: &crate::served::client::Answer| answer.header("etag").unwrap().to_owned();
+    let tag = |answer: &crate::http_api::served::client::Answer| {
+        answer.header("etag").unwrap().to_owned()
+    };
     let shown = tag(&api.get("/v1/sessions/cam1").await);
     assert_eq!(tag(&api.get("/v1/sessions/cam1").await), shown);
     let stop = async |condition: &str| {

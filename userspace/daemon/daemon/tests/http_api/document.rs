@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use onair_api::ProblemCode;
 use serde_json::Value;
 
-use crate::served::client::served;
+use crate::http_api::served::client::served;
 
 fn references(value: &Value, found: &mut BTreeSet<String>) {
     match value {

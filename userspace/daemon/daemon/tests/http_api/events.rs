@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::served::client::{Served, limited, served, soon};
-use crate::sessions::{create, spec};
+use crate::http_api::served::client::{Served, limited, served, soon};
+use crate::http_api::sessions::{create, spec};
 
 /// A reader of the stream, after its head.
 struct Reader {
@@ -233,7 +233,7 @@ async fn events_another_user_follows_then_only_its_own_sessions() {
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     create(&api, "roots").await;
-    let mut owner = crate::served::documents::root();
+    let mut owner = crate::http_api::served::documents::root();
     (owner.who.uid, owner.who.gid) = (65534, 65534);
     let document = serde_json::from_value(spec("his")).unwrap();
     let created = api.handle.ask::<CreateSession>(owner, (), document);

@@ -1,7 +1,7 @@
 //! Which attachment is to be evicted.
 
-use crate::served::client::served;
-use crate::sessions::create;
+use crate::http_api::served::client::served;
+use crate::http_api::sessions::create;
 
 #[tokio::test]
 async fn evict_what_is_not_there_then_the_reason() {

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::served::client::{Served, served, soon};
-use crate::sessions::create;
+use crate::http_api::served::client::{Served, served, soon};
+use crate::http_api::sessions::create;
 
 /// What stands for the running sessions in `text`, which must hold as a whole.
 fn running(text: &str) -> f64 {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::served::client::served;
-use crate::sessions::create;
+use crate::http_api::served::client::served;
+use crate::http_api::sessions::create;
 
 #[tokio::test]
 async fn recording_hostile_names_and_wrong_values_then_typed_errors() {

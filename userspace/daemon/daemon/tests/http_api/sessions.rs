@@ -6,8 +6,8 @@ use onair_api::Certificate;
 use onair_api::operations::CreateSession;
 use serde_json::{Value, json};
 
-use crate::served::client::{Served, served, served_with, soon};
-use crate::served::documents::{name, root};
+use crate::http_api::served::client::{Served, served, served_with, soon};
+use crate::http_api::served::documents::{name, root};
 use onaird::control::http::Limits;
 
 pub(crate) fn spec(name: &str) -> Value {

@@ -4,8 +4,8 @@ use onair_api::{ShutdownPhase, ShutdownStatus};
 use onaird::shutdown::Cause;
 use serde_json::json;
 
-use crate::served::client::served;
-use crate::sessions::{create, spec};
+use crate::http_api::served::client::served;
+use crate::http_api::sessions::{create, spec};
 
 #[tokio::test]
 async fn shutdown_asked_for_then_accepted_once_and_shown() {

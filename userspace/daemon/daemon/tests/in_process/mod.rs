@@ -1,5 +1,14 @@
-//! A whole daemon in the test's process. DPDK is initialised once in a process, so a file has one test.
+//! A whole daemon in the test's process. DPDK is initialised once in a process, so each test has its own.
 //! It needs neither hugepages nor an interface.
+
+mod control;
+mod crossings;
+mod panics;
+mod peer_by_number;
+mod pollers;
+mod restored;
+mod run;
+mod shares;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -8,7 +17,7 @@ use std::time::Duration;
 
 use onair_api::ShutdownSummary;
 use onair_settings::config::Config;
-use onair_stage::{Deadline, Http, until};
+use onair_stage::{Deadline, Http, is_own_process, until};
 use onaird::run::{Started, Succession, run};
 use onaird::shutdown::ShutdownCoordinator;
 use onaird::takeover::Takeover;
@@ -19,7 +28,6 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 /// The daemon, until its end.
 pub(crate) struct InProcess {
     pub(crate) coordinator: ShutdownCoordinator,
-    #[allow(dead_code, reason = "not every file makes a part fail")]
     pub(crate) started: Started,
     folder: tempfile::TempDir,
     end: Receiver<ShutdownSummary>,
@@ -28,6 +36,7 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// Starts it, with poller `p0`, a port `a`, and `more` of the configuration. `register` comes first.
     pub(crate) fn start(more: &str, register: impl FnOnce(&ShutdownCoordinator)) -> Self {
+        assert!(is_own_process(), "the test lacks `in_own_process!()`");
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
         let file = folder.path().join("onaird.toml");
@@ -81,7 +90,6 @@ impl InProcess {
     }
 
     /// One request on the control socket: status and body.
-    #[allow(dead_code, reason = "not every file asks")]
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let socket = self.folder().join("control.sock");
         let answer = Http::connect(&socket, TIMEOUT)
@@ -92,7 +100,6 @@ impl InProcess {
     }
 
     /// Waits until `GET path` is as `wanted`.
-    #[allow(dead_code, reason = "not every file asks")]
     pub(crate) fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until(path, Deadline::after(TIMEOUT), || {
             let (_, body) = self.ask("GET", path, &Value::Null);

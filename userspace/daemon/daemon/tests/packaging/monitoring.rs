@@ -23,11 +23,10 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 /// The metrics that the daemon serves.
 fn served() -> BTreeSet<&'static str> {
     let sources = [
+        include_str!("../../../engine/src/report/mod.rs"),
         include_str!("../../../engine/src/report/metrics.rs"),
         include_str!("../../../engine/src/report/clock_metrics.rs"),
-        include_str!("../../../engine/src/report/recording_metrics.rs"),
         include_str!("../../../engine/src/report/service_metrics.rs"),
-        include_str!("../../../engine/src/report/shutdown_metrics.rs"),
         include_str!("../../../engine/src/session/report/metrics.rs"),
     ];
     let counters = SessionCounters::ALL

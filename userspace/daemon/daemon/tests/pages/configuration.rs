@@ -9,8 +9,8 @@ use onaird::shutdown::{HANDLED, meaning};
 use serde_json::Value;
 use signal_hook::low_level::signal_name;
 
-use crate::docs::{self, Item, Type};
-use crate::range::{self, ONE_OF_EACH, load};
+use crate::pages::docs::{self, Item, Type};
+use crate::pages::range::{self, ONE_OF_EACH, load};
 
 /// What the page is made of.
 struct Source {

@@ -17,7 +17,7 @@ pub trait Sites: fmt::Debug + Send {
     /// Every look from now on asks for threads that sleep on these event counts, too: those of the client's
     /// attachment to `session`.
     fn watch_event_counts(&self, session: u64, event_counts: EventCountFile);
-    /// What a helper thread needs for a look at them.
+    /// Makes the [`SiteLook`] that a helper thread takes to the clients.
     fn look(&self) -> Box<dyn SiteLook>;
 }
 
@@ -30,7 +30,7 @@ pub type Look = Box<dyn FnOnce(&dyn Processes) -> Finding + Send>;
 /// The answer to one question.
 #[derive(Debug)]
 pub enum Finding {
-    /// What the session's core asked.
+    /// An answer to a question of the session's core.
     Core {
         /// Session id.
         session: u64,
@@ -83,7 +83,7 @@ pub struct Inspection {
     pub late: Look,
 }
 
-/// What a helper thread does.
+/// Work of a helper thread.
 pub enum InspectionTask {
     /// Work that answers its own question only.
     Alone(Look),
@@ -103,7 +103,7 @@ impl fmt::Debug for Inspection {
     }
 }
 
-/// What the core makes of the probe's answer.
+/// Translates the probe's answer for the core.
 pub fn site_finding(seen: Result<SiteReading, Blind>) -> SiteFinding {
     match seen {
         Ok(seen) if seen.asleep.is_empty() => SiteFinding::Armed,

@@ -1,4 +1,4 @@
-//! Client processes, beside their sessions: what is asked about them, what the probe tells of them, who wakes their
+//! Client processes, beside their sessions: questions about them, the probe's events, and the wake-ups of their
 //! sleepers.
 
 pub mod inspection;

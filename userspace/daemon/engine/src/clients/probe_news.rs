@@ -1,4 +1,4 @@
-//! What the probe's events mean for the sessions. Pure.
+//! Consequences of the probe's events for the sessions. Pure.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is asked about processes: by the control thread what is bounded, by helper threads the rest.
+//! Questions about processes: the control thread asks the bounded ones, helper threads the rest.
 
 use std::fmt::Debug;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What comes to the actor: requests of the sockets, events of the pollers, the probe, the helper threads, the
+//! Inputs of the actor: requests of the sockets, events of the pollers, the probe, the helper threads, the
 //! recordings, and commands of the shutdown.
 
 mod action;
@@ -35,6 +35,6 @@ pub enum Input {
     Recorder(RecorderEvent),
     /// The answer of a helper thread.
     Finding(Finding),
-    /// What earlier daemons left in the archive.
+    /// Certificates that earlier daemons left in the archive.
     Certificates(Vec<Arc<Certificate>>),
 }

@@ -1,15 +1,16 @@
 //! Memory of sessions and clients on its way back to the kernel.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_api::SessionId;
 use onair_ipc::freshness::Freshness;
 use onair_ipc::memfd::Memfd;
 use onair_session::RetiredMemory;
 
-use super::Later;
+use crate::clock::Clocks;
 
 /// The session that memory was of, and the user whose share it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +38,29 @@ pub trait MemoryReturn {
     fn when_returned(&self, session: SessionId) -> Later<()>;
     /// Bytes on their way back, by user.
     fn returning(&self) -> Vec<(u32, u64)>;
-    /// Bytes of files that no process has, but the kernel with pages of them.
+    /// Bytes of unmapped files whose pages the kernel still pins.
     fn pinned(&self) -> Vec<(Charge, u64)>;
     /// When [`Self::ask_for_pinned`] is due.
     fn pinned_due(&self) -> Option<Instant>;
     /// Asks for pinned pages again, if that is due.
     fn ask_for_pinned(&mut self, now: Instant);
+}
+
+/// Work that ends later.
+pub type Later<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// The machine's clocks and timers.
+pub trait Timing {
+    /// Its clocks.
+    fn clock(&self) -> &Clocks;
+    /// The time.
+    fn now(&self) -> Instant {
+        self.clock().now()
+    }
+    /// Waits, at the daemon's end.
+    fn pause(&self, time: Duration);
+    /// Does this beside the control thread's turns, on the same thread.
+    fn spawn(&self, work: Later<()>);
+    /// Ready at `at`.
+    fn sleep_until(&self, at: Instant) -> Later<()>;
 }

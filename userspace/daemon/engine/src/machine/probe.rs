@@ -1,4 +1,4 @@
-//! The probe: what the kernel sees of the callers.
+//! The probe: the callers as the kernel sees them.
 
 use onair_api::{ProbeMode, ProbeState, Problem, SessionId, Timestamp};
 use onair_probe::{ProbeError, Proof, Waiter};

@@ -133,7 +133,7 @@ pub enum RecorderEvent {
 /// Result of a check of a running recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingCheck {
-    /// What keeps it from recording every packet.
+    /// Why it misses packets, if it does.
     pub reason: Option<String>,
     /// Packets dropped so far because its ring was full.
     pub ring_full: u64,
@@ -145,7 +145,7 @@ pub struct RecordingCheck {
 pub trait ActiveRecording: Debug + Send + Sync {
     /// Current status.
     fn status(&self) -> Status;
-    /// What keeps it from writing now, and its cause of end if it ended by itself.
+    /// Why it cannot write now, and its cause of end if it ended by itself.
     fn look(&self) -> RecordingCheck;
     /// The cut: it accepts no more from here on.
     fn stop_accepting(&self);

@@ -1,4 +1,4 @@
-//! The daemon's shutdown, of which the engine ends the sessions.
+//! The daemon's shutdown, in which the engine ends the sessions.
 
 use std::fmt::Debug;
 use std::time::Duration;

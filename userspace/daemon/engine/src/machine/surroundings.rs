@@ -1,4 +1,4 @@
-//! What else surrounds the daemon: ptp4l, its configuration file, its sockets, its log.
+//! The rest of the daemon's surroundings: ptp4l, its configuration file, its sockets, its log.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -36,7 +36,7 @@ pub struct Reference {
 pub trait Surroundings {
     /// Takes over what ptp4l said last. Returns what has changed.
     fn follow_ptp(&mut self, now: Instant) -> Vec<EventKind>;
-    /// What ptp4l said.
+    /// Last report of ptp4l.
     fn ptp_health(&self) -> &PtpHealth;
     /// The clock that senders follow, and how often it has changed.
     fn ptp_reference(&self) -> (Option<Reference>, u64);

@@ -1,5 +1,5 @@
-//! Does what the courses of recordings say: files, events, answers. What concerns the sessions is
-//! left to [`crate::taps`].
+//! Carries out the steps of recordings' lifecycles: files, events, answers. The steps that concern sessions are left to
+//! [`crate::taps`].
 
 use onair_api::{
     EventKind, Problem, ProblemCode, RecordingEnd, RecordingSpec, RecordingView, SessionId,
@@ -10,7 +10,7 @@ use onair_settings::access::peer::has_no_share;
 use onair_settings::config::ms;
 use onair_settings::diagnostics::rate_limit::LinesOf;
 
-use super::course::{Course, CourseEvent, CourseLimits, CourseStep};
+use super::lifecycle::{LifecycleEvent, LifecycleLimits, LifecycleStep, RecordingLifecycle};
 use super::list::{Active, Recorder, RunningRecording};
 use super::naming;
 use crate::events::Subject;
@@ -18,11 +18,11 @@ use crate::machine::{About, Launch};
 use crate::services::Services;
 use crate::services::reply::Reply;
 
-/// What is left to do of a step.
+/// The part of a step that the caller still has to do.
 #[derive(Debug)]
 pub enum Remainder {
-    /// Give this event to the recording's course.
-    Event(CourseEvent<Active>),
+    /// Give this event to the recording's lifecycle.
+    Event(LifecycleEvent<Active>),
     /// Take the recording's tap from its session, or ask for it.
     FetchTap,
 }
@@ -81,7 +81,7 @@ impl Recorder {
             starter,
             owner: subject.owner,
         };
-        let entry = self.entry(about, &request, now, Course::new(reply));
+        let entry = self.entry(about, &request, now, RecordingLifecycle::new(reply));
         let launch = Launch {
             request: is_persistent.then(|| request.clone()),
             ..launch(&entry, request.spec, (document, producer), services)
@@ -105,8 +105,8 @@ impl Recorder {
             session_name: of.subject.name,
             format: view.format,
         };
-        let course = Course::new(Reply::unread());
-        let mut entry = self.entry(about, &request, view.started_at, course);
+        let lifecycle = RecordingLifecycle::new(Reply::unread());
+        let mut entry = self.entry(about, &request, view.started_at, lifecycle);
         entry.before = Some(Box::new(view));
         // Readers of the files have one specification: that of the first ones.
         let label = manifest.session.as_ref();
@@ -124,7 +124,7 @@ impl Recorder {
         about: About,
         request: &Request,
         started_at: Timestamp,
-        course: Course<Active>,
+        lifecycle: RecordingLifecycle<Active>,
     ) -> RunningRecording {
         let lines = LinesOf {
             uid: request.starter.uid,
@@ -137,7 +137,7 @@ impl Recorder {
             lines,
             started_at,
             ended_at: None,
-            course,
+            lifecycle,
             before: None,
         }
     }
@@ -186,7 +186,7 @@ impl Recorder {
         if let Some(more) = entry.lines.note() {
             tracing::warn!(recording = %entry.about.name, %problem, more, "not recorded");
         }
-        for reply in entry.course.refuse() {
+        for reply in entry.lifecycle.refuse() {
             reply.send(Err(problem.clone()));
         }
     }
@@ -222,21 +222,21 @@ impl Recorder {
         Some(entry.about.session)
     }
 
-    /// Gives an event to a recording's course. Returns the steps, to be carried out in order.
+    /// Gives an event to a recording's lifecycle. Returns the steps, to be carried out in order.
     pub fn handle(
         &mut self,
         id: u64,
-        event: CourseEvent<Active>,
+        event: LifecycleEvent<Active>,
         services: &Services,
-    ) -> Vec<CourseStep<Active>> {
+    ) -> Vec<LifecycleStep<Active>> {
         let config = &services.config;
-        let limits = CourseLimits {
+        let limits = LifecycleLimits {
             tap: ms(config.timeouts.quiesce_ms),
             finish: config.recorder.finish(),
         };
         let entry = self.list.get_mut(&id);
         entry.map_or_else(Vec::new, |it| {
-            it.course.handle(event, services.machine.now(), limits)
+            it.lifecycle.handle(event, services.machine.now(), limits)
         })
     }
 
@@ -244,30 +244,30 @@ impl Recorder {
     pub fn carry(
         &mut self,
         id: u64,
-        step: CourseStep<Active>,
+        step: LifecycleStep<Active>,
         services: &mut Services,
     ) -> Option<Remainder> {
         let hub = &mut services.hub;
         let entry = self.list.get_mut(&id)?;
         let (recording, recording_name) = (entry.about.id, entry.about.name.clone());
         match step {
-            CourseStep::Started(reply) => reply.send(Ok(entry.view(&self.folder))),
-            CourseStep::End(why) => return Some(Remainder::Event(CourseEvent::End(why))),
-            CourseStep::Cut(active) => {
+            LifecycleStep::Started(reply) => reply.send(Ok(entry.view(&self.folder))),
+            LifecycleStep::End(why) => return Some(Remainder::Event(LifecycleEvent::End(why))),
+            LifecycleStep::Cut(active) => {
                 active.stop_accepting();
                 entry.ended_at = Some(services.machine.clock().wall());
             }
-            CourseStep::FetchTap => return Some(Remainder::FetchTap),
-            CourseStep::Finish(active, why) => active.finish(why),
-            CourseStep::Look(active) => {
-                return Some(Remainder::Event(CourseEvent::Looked(active.look())));
+            LifecycleStep::FetchTap => return Some(Remainder::FetchTap),
+            LifecycleStep::Finish(active, why) => active.finish(why),
+            LifecycleStep::Look(active) => {
+                return Some(Remainder::Event(LifecycleEvent::Looked(active.look())));
             }
-            CourseStep::LookForEnd(active) => {
+            LifecycleStep::LookForEnd(active) => {
                 if active.is_over() {
-                    return Some(Remainder::Event(CourseEvent::Over(active.failure())));
+                    return Some(Remainder::Event(LifecycleEvent::Over(active.failure())));
                 }
             }
-            CourseStep::Degraded(reason) => {
+            LifecycleStep::Degraded(reason) => {
                 if let Some(more) = entry.lines.note() {
                     tracing::warn!(recording = %recording_name, reason, more, "a recording is degraded");
                 }
@@ -278,7 +278,7 @@ impl Recorder {
                 };
                 hub.publish(entry.subject(), degraded);
             }
-            CourseStep::Resumed => {
+            LifecycleStep::Resumed => {
                 if let Some(more) = entry.lines.note() {
                     tracing::info!(recording = %recording_name, more, "a recording goes on");
                 }
@@ -288,13 +288,13 @@ impl Recorder {
                 };
                 hub.publish(entry.subject(), resumed);
             }
-            CourseStep::Late(reply) => {
+            LifecycleStep::Late(reply) => {
                 let detail = format!(
                     "recording {recording_name} has ended, but its files are not complete yet"
                 );
                 reply.send(Err(Problem::new(ProblemCode::DeadlinePassed, detail)));
             }
-            CourseStep::Ended(stops) => self.forget(id, stops, services),
+            LifecycleStep::Ended(stops) => self.forget(id, stops, services),
         }
         None
     }
@@ -313,7 +313,7 @@ impl Recorder {
     }
 }
 
-/// What a recording is launched with. Nothing of an earlier daemon, and nothing for a later one.
+/// Launches a recording. It takes nothing from an earlier daemon and leaves nothing for a later one.
 fn launch(
     entry: &RunningRecording,
     spec: RecordingSpec,

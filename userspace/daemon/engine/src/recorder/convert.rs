@@ -104,7 +104,7 @@ pub fn gaps(all: &[Gap]) -> Vec<RecordingGap> {
     all.iter().take(GAPS_TOLD).map(one).collect()
 }
 
-/// What a manifest says.
+/// Fills `view` from a manifest.
 pub fn fill(view: &mut RecordingView, manifest: &Manifest) {
     view.end = manifest.cause.or(view.end);
     view.files = files(&manifest.files);

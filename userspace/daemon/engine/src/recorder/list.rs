@@ -13,7 +13,7 @@ use onair_settings::access::authority::Caller;
 use onair_settings::diagnostics::rate_limit::{LinesOf, UserLines};
 
 use super::convert;
-use super::course::Course;
+use super::lifecycle::RecordingLifecycle;
 use crate::events::Subject;
 use crate::machine::{About, ActiveRecording};
 
@@ -49,9 +49,9 @@ pub struct RunningRecording {
     pub started_at: Timestamp,
     /// When it stopped accepting packets.
     pub ended_at: Option<Timestamp>,
-    /// What becomes of it.
-    pub course: Course<Active>,
-    /// What an earlier daemon recorded of it.
+    /// Its state.
+    pub lifecycle: RecordingLifecycle<Active>,
+    /// The recording of the same session by an earlier daemon.
     pub before: Option<Box<RecordingView>>,
 }
 
@@ -59,8 +59,8 @@ impl RunningRecording {
     /// View of a recording that runs, finishes, or has just ended.
     pub(super) fn view(&self, folder: &Path) -> RecordingView {
         let mut view = self.about.view(folder, self.state(), self.started_at);
-        view.reason = self.course.reason().map(str::to_owned);
-        view.end = self.course.end();
+        view.reason = self.lifecycle.reason().map(str::to_owned);
+        view.end = self.lifecycle.end();
         view.owner = Some(self.starter.clone());
         view.ended_at = self.ended_at;
         let Some(active) = self.active() else {
@@ -92,19 +92,19 @@ impl RunningRecording {
     /// The recording, once it exists.
     #[must_use]
     pub const fn active(&self) -> Option<&Active> {
-        self.course.active()
+        self.lifecycle.active()
     }
 
     /// Its API state.
     #[must_use]
     pub const fn state(&self) -> RecordingState {
-        self.course.state()
+        self.lifecycle.state()
     }
 
-    /// What keeps it from recording every packet now, with the packets missing so far.
+    /// Why it cannot record every packet now, with the number of packets missing so far.
     #[must_use]
     pub fn degraded(&self) -> Option<String> {
-        let (active, reason) = self.course.degraded()?;
+        let (active, reason) = self.lifecycle.degraded()?;
         let counts = convert::counts(&active.status().totals);
         Some(format!(
             "recording {} has lost {} of {} packets ({:.1} %): {reason}",
@@ -276,7 +276,7 @@ impl Recorder {
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
         let times = self.list.values();
-        let times = times.filter_map(|it| it.course.wake_at(self.look_at));
+        let times = times.filter_map(|it| it.lifecycle.wake_at(self.look_at));
         times.min()
     }
 

@@ -68,7 +68,7 @@ impl Report<'_> {
         }
     }
 
-    /// What a group has besides its members, which the label of their sessions tells: whether they are in step.
+    /// Group metrics: are the members in step? The label of their sessions tells the rest.
     fn measure_groups(&self, metrics: &mut Exposition) {
         let clock = self.services.machine.dataplane().clock();
         let mut firsts = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What is wrong, and what follows for the daemon's health. It decides on what it is told.
+//! Problems, and the health of the daemon that follows from them. The caller gives the facts.
 
 use onair_api::{
     HealthStatus, Probe, ProbeMode, ProbeState, PtpHealth, PtpState, SessionProblemKind as Kind,

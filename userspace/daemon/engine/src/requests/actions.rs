@@ -16,7 +16,7 @@ use crate::requests::groups::Groups;
 use crate::session::converted;
 use crate::shares::Claim;
 
-/// What an operation needs.
+/// A precondition of an operation.
 #[derive(Clone, Copy, Debug)]
 enum Need {
     /// The session is not in quarantine, and the request's condition holds.
@@ -230,7 +230,7 @@ impl Engine {
         }
     }
 
-    /// What comes of a request that changes something is charged to its user.
+    /// Charges the later work of a request that changes something to its user.
     pub(super) fn note_requester<O: ApiOperation>(&mut self, sessions: &[u64], caller: &Caller) {
         if O::ENTRY.method == Method::Get {
             return;

@@ -4,7 +4,6 @@
 
 mod actions;
 mod clients;
-mod followers;
 mod groups;
 mod operators;
 mod retargets;

@@ -1,4 +1,4 @@
-//! What arrives at the ports and belongs to no session.
+//! Unclaimed traffic: flows at the ports that belong to no session.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ pub(crate) struct Expected<'a> {
 }
 
 impl Services {
-    /// What arrives at one port, or at all, and belongs to no session.
+    /// Lists the flows that arrive at one port, or at any, and belong to no session.
     ///
     /// # Errors
     /// `no_such_port`.
@@ -56,7 +56,7 @@ impl Services {
 }
 
 impl Expected<'_> {
-    /// What arrives instead of it, for people.
+    /// Describes, for people, the flow that arrives in place of the expected one.
     pub(crate) fn instead(self, flow: &UnclaimedFlow, clock: &Clocks) -> String {
         let Self {
             port,

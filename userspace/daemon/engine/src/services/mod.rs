@@ -2,7 +2,6 @@
 
 mod arriving;
 pub mod durable;
-mod identity;
 mod pollers;
 mod port_watch;
 pub mod reply;
@@ -25,7 +24,6 @@ use onair_settings::config::Config;
 use onair_settings::diagnostics::rate_limit::LineLimits;
 
 pub(crate) use self::arriving::Expected;
-pub use self::identity::Identity;
 pub use self::pollers::PollerDown;
 use self::port_watch::PortWatch;
 use self::rooms::{Capacity, Rooms};
@@ -35,6 +33,7 @@ use crate::events::Hub;
 use crate::machine::Machine;
 use crate::pending_reclaim::PendingReclaim;
 use crate::persistence::{Archive, Store};
+pub use reply::Identity;
 
 /// Services and shared state of the sessions.
 #[derive(Debug)]
@@ -63,7 +62,7 @@ pub struct Services {
     pub hub: Hub,
     /// Limits the lines that a user can cause again and again.
     pub lines: LineLimits,
-    /// What sessions need of each poller.
+    /// Capacity that sessions reserve on each poller.
     pub rooms: Rooms,
     probe_published: (ProbeState, Option<String>),
     /// Commands that wait, by poller.

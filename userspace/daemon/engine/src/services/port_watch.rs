@@ -1,4 +1,4 @@
-//! What is wrong with a port's traffic: found by comparing its counters, and its MTU, from look to look.
+//! Problems of a port's traffic: found by comparing its counters, and its MTU, from look to look.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::machine::Machine;
 /// How long a loss stays in the health: a look each minute finds it.
 const CALM: Duration = Duration::from_secs(60);
 
-/// What a look reads of one port.
+/// Counters and MTUs of one port at a look.
 #[derive(Clone, Copy, Debug, Default)]
 struct PortSample {
     /// Packets that came, those that were missed, too.
@@ -136,7 +136,7 @@ impl Services {
         Some((rings.each.packets, keeps_ms))
     }
 
-    /// What the last look found at a port.
+    /// Problems that the last look found at a port.
     pub(super) fn port_problems(&self, name: &str) -> &[String] {
         let watched = self.port_watch.0.get(name);
         watched.map_or(&[], |watched| &watched.problems)

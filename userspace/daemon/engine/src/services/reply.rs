@@ -1,7 +1,7 @@
 //! The answer to a request, in transit to the requester.
 
 use futures_channel::oneshot;
-use onair_api::Problem;
+use onair_api::{Problem, Timestamp, Versions};
 
 /// Destination of the answer to one request. If it is dropped without an answer, the requester gets
 /// `internal`.
@@ -51,4 +51,17 @@ impl<T> Reply<T> {
     pub fn is_unwanted(&self) -> bool {
         self.0.is_canceled()
     }
+}
+
+/// Identity of this daemon.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The high half of every session id that it issues: Unix seconds at its start, or more.
+    pub incarnation: u32,
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// Versions of the daemon, DPDK and the kernel.
+    pub versions: Versions,
+    /// When the daemon started.
+    pub started_at: Timestamp,
 }

@@ -1,10 +1,10 @@
-//! How long a port's receive rings keep what comes.
+//! How long a port's receive rings can buffer its traffic.
 
 use std::time::{Duration, Instant};
 
 use onair_dpdk::{RING_MS, RxRing};
 
-/// The shortest time of which the rate of packets is taken. A look comes each second, some ms early or late.
+/// The shortest time over which the rate is measured: a look comes each second, some ms early or late.
 const SPAN: Duration = Duration::from_millis(900);
 
 /// The rings of one port.
@@ -26,13 +26,13 @@ pub(super) struct RingWatch {
 }
 
 impl RingWatch {
-    /// How long the rings keep what comes, in ms; `None` if nothing comes.
+    /// Time that the rings buffer at the present rate, in ms; `None` without packets.
     pub(super) fn keeps_ms(&self, rings: Rings) -> Option<u64> {
         rings.each.holds_ms(rings.queues, self.rate)
     }
 
-    /// Why rings that could be larger are too small, for `calm` after they were; `arrived` are the packets that
-    /// came to the port until `now`, those that it missed, too.
+    /// Reports rings that were too small within the last `calm` and could be larger. `arrived`: packets at the port until
+    /// `now`, also those that it missed.
     pub(super) fn look(
         &mut self,
         name: &str,
@@ -82,7 +82,7 @@ mod tests {
         }
     }
 
-    /// What is said after each of these seconds, with so many packets in it.
+    /// The report after each of these seconds, with so many packets in it.
     fn told(rings: Rings, seconds: &[u64]) -> Vec<Option<String>> {
         let (start, mut watch, mut arrived) = (Instant::now(), RingWatch::default(), 7);
         assert_eq!(watch.look("a", rings, arrived, start, CALM), None);

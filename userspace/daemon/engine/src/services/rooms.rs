@@ -1,4 +1,4 @@
-//! What sessions need of each poller: known when they are created, and admitted or refused by it.
+//! Capacity that sessions reserve on each poller: known when they are created, and admitted or refused by it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ const PERCENT: &Terms = &Terms {
     remedy: "destroy sessions",
 };
 
-/// What a session needs of a poller, a second.
+/// Work of a session on a poller in one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     packets: u64,
@@ -48,7 +48,7 @@ impl Need {
         }
     }
 
-    /// What it needs more than `other`.
+    /// The work that exceeds `other`.
     #[must_use]
     pub const fn more_than(self, other: Self) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Need {
     }
 }
 
-/// What the sessions on each poller need, by user. Clones share it.
+/// The need of the sessions on each poller, by user. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Rooms(Arc<Mutex<BTreeMap<usize, BTreeMap<u32, usize>>>>);
 

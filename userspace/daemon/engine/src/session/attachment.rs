@@ -1,4 +1,4 @@
-//! What the daemon keeps of a client process, beside what the session's core has.
+//! Facts about a client process that the daemon keeps beside those of the session's core.
 
 use std::fmt::Debug;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! The certificate: the core's evidence for a destroy, with what the daemon knows.
+//! The certificate: the core's evidence for a destroy, with the daemon's facts.
 
 use std::time::{Duration, Instant};
 

@@ -156,7 +156,7 @@ pub(super) fn second_leg(spec: &SessionSpec) -> Option<&SecondLeg> {
     legs.filter(|_| spec.has_packets())
 }
 
-/// What a receive session on `port` receives on each leg, with the leg's port.
+/// The configuration of each leg that a receive session on `port` receives, with the leg's port.
 pub(super) fn received<'a>(
     port: &'a str,
     flow: &'a Flow,
@@ -231,7 +231,7 @@ fn send_config(
     })
 }
 
-/// What a receive session with these ports of its legs receives.
+/// The configuration of a receive session whose legs have these ports.
 pub(super) fn receive_config(
     spec: &SessionSpec,
     (port, second): (&PortInfo, Option<&PortInfo>),

@@ -24,7 +24,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// What decides whether a session of `spec` looks for a session of its source's name.
+    /// Facts that decide whether a session of `spec` looks for its source by name.
     pub(crate) fn search(&self, spec: &SessionSpec, has_source: bool) -> SourceSearch {
         let convert = spec.convert.as_ref();
         SourceSearch {
@@ -204,7 +204,7 @@ pub(crate) fn is_made_for_clients(spec: &SessionSpec) -> bool {
     convert.is_some_and(|it| it.follows_source)
 }
 
-/// What a session that is no source of conversions does.
+/// The direction of a session that is no source of conversions, as a verb.
 fn does(spec: &SessionSpec) -> &'static str {
     match spec.is_local() {
         true => "is local",

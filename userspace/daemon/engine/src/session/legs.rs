@@ -1,4 +1,4 @@
-//! The two legs of a session (ST 2022-7): their ports, their state, and what is wrong with one of them.
+//! The two legs of a session (ST 2022-7): their ports, their state, and the problem of one of them.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ impl TrafficLook<'_> {
         format!("no packet arrives on the leg of port {name}: {what}")
     }
 
-    /// What is wrong with one leg, while the other carries the session.
+    /// The problem of one leg while the other carries the session.
     pub(super) fn leg_problem(&mut self) -> Option<SessionProblem> {
         let (counted, joint) = self.stats.legs()?;
         let receives = self.spec.direction == Direction::Receive;

@@ -1,4 +1,4 @@
-//! A session: the core that decides ([`onair_session`]), and what the daemon knows and does for it.
+//! A session: the core that decides ([`onair_session`]), and the daemon's facts and work for it.
 //!
 //! Every change of a session's state happens in [`Session::handle`], on the control thread; the
 //! actor calls it. The poller's half of a session is the [`Runtime`], which is in the core exactly
@@ -12,13 +12,11 @@ pub(crate) mod converted;
 mod driver;
 mod legs;
 mod local;
-mod persistent;
 mod placing;
 mod problem;
 mod recording;
 mod report;
 mod retarget;
-mod starting;
 mod traffic;
 
 use std::sync::Arc;
@@ -26,31 +24,33 @@ use std::time::Duration;
 
 use onair_api::{
     Direction, EventKind, GroupName, Problem, ProblemCode, SessionId, SessionSpec, SessionView,
-    Timestamp, WatchedFile, Who,
+    StoppedBefore, Timestamp, Via, WatchedFile, Who,
 };
+use onair_archive::{NextPacket, PersistedSession};
 use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_session::{Retargeting, SessionCore};
+use onair_mutant::mutant;
+use onair_session::{Place, Retargeting, SessionCore};
 
-pub use self::certificate::{sweep, sweep_to_the_end};
-pub use self::driver::Progress;
-pub use self::driver::poller::event as poller_event;
-pub use self::persistent::persist_flow;
-pub use self::recording::Untapped;
-pub use self::retarget::RetargetTime;
 use crate::clock::Clocks;
 use crate::events::Subject;
 use crate::machine::Charge;
 use crate::services::Services;
+use crate::services::durable::after;
 use crate::services::reply::Reply;
 use crate::services::rooms::Need;
 use crate::session::clients::admission::Places;
 use crate::session::clients::connected::ConnectedClients;
-pub(crate) use crate::session::clients::connected::ConnectionChange;
 use crate::session::placing::home::Home;
-pub use crate::session::report::Shown;
-pub use crate::session::report::totals::SessionTotals;
+
+pub use self::certificate::{sweep, sweep_to_the_end};
+pub use self::driver::Progress;
+pub use self::driver::poller::event as poller_event;
+pub use self::recording::Untapped;
+pub use self::retarget::RetargetTime;
+pub(crate) use crate::session::clients::connected::ConnectionChange;
+pub use crate::session::report::{SessionTotals, Shown};
 
 /// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub struct Session {
     pub member_of: Option<GroupName>,
     /// The user whose shares it takes: the creator, or the client for which the daemon made it.
     pub charged_to: u32,
-    /// The user whose request it had last: what comes of it is charged to this user.
+    /// The user of its last request. Later work, lines and events are charged to this user.
     pub requested_by: u32,
     /// The connection that created it: the only one that may destroy it over the attach socket.
     pub owner_connection: Option<u64>,
@@ -90,7 +90,7 @@ pub struct Session {
     pub(crate) source: converted::Source,
     /// The addresses that it is about to get.
     retarget: Retargeting<retarget::Next, Reply<SessionView>>,
-    rejoin: placing::rejoin::Rejoin,
+    rejoin: placing::flows::Rejoin,
     /// The clients, by the number of their attachment, until it has ended.
     pub(crate) connected: ConnectedClients,
     pub(crate) former_clients: clients::former_clients::FormerClients,
@@ -185,7 +185,7 @@ impl Session {
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
             retarget: Retargeting::default(),
-            rejoin: placing::rejoin::Rejoin::default(),
+            rejoin: placing::flows::Rejoin::default(),
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),
             watched: Vec::new(),
@@ -193,7 +193,7 @@ impl Session {
         })
     }
 
-    /// What its memory is charged to.
+    /// The session and user that its memory is charged to.
     pub(crate) fn charge(&self) -> Charge {
         Charge {
             session: self.id,
@@ -225,6 +225,79 @@ impl Session {
     pub fn is_stopped_by(&self, number: u64) -> bool {
         let attachment = self.core.clients().get(number);
         attachment.is_some_and(|it| it.memory.is_locally_stopped())
+    }
+
+    /// Stores a new session if its creator asked for it.
+    pub fn persist(
+        &self,
+        services: &mut Services,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        if self.spec.persistent {
+            let (spec, owner) = (self.spec.clone(), self.owner.clone());
+            let generation = self.core.life().generation();
+            services.store.keep(PersistedSession {
+                member_of: self.member_of.clone(),
+                ..PersistedSession::created(spec, owner, generation)
+            });
+        }
+        once_stored(services, &self.spec, self.spec.persistent, reply)
+    }
+
+    /// Stores that a requester wants it to run or to be stopped, so that it is restored in that state.
+    pub fn persist_desired_state(
+        &self,
+        services: &mut Services,
+        running: bool,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        let stopped = (!running).then(|| StoppedBefore {
+            at: self
+                .core
+                .life()
+                .stopped_at()
+                .unwrap_or_else(|| self.clock.wall()),
+            session: self.id,
+            boot_id: services.identity.boot_id.clone(),
+        });
+        let store = &mut services.store;
+        if stopped.is_some() && mutant!("store: a stop is not noted") {
+            return reply;
+        }
+        let is_stored = store.note(&self.spec.name, stopped, self.core.life().generation());
+        once_stored(services, &self.spec, is_stored, reply)
+    }
+
+    /// It is gone: it is restored after a restart unless a user destroyed it.
+    pub fn gone(&self, services: &mut Services, via: Via) {
+        services.machine.dataplane_mut().part(self.id.0, |_| None);
+        let generation = self.core.life().generation();
+        if !mutant!("store: a session that a user ended comes back") {
+            // Its poller has handed it back, so a sender sends no packet after what this says.
+            let is_sender = self.spec.direction == Direction::Send;
+            let next = is_sender.then(|| self.stats.snapshot().next_packet());
+            let next = next.flatten();
+            let next = next.map(|(ssrc, sequence)| NextPacket { ssrc, sequence });
+            services.store.end(&self.spec.name, via, generation, next);
+        }
+    }
+
+    /// An earlier daemon had it, and stopped it as `stopped` says: it counts on from `generation`, sends on from `next`, and
+    /// its next start keeps the first units for clients that come back.
+    pub fn go_on(
+        &mut self,
+        generation: u64,
+        stopped: Option<StoppedBefore>,
+        next: Option<NextPacket>,
+    ) {
+        let now = self.clock.moment();
+        self.core.life_mut().continue_from(generation, stopped, now);
+        if let RuntimeHolder::Here(runtime) = self.core.place() {
+            runtime.keep_units();
+            if let Some(next) = next {
+                runtime.go_on_from(next.ssrc, next.sequence);
+            }
+        }
     }
 }
 
@@ -272,4 +345,26 @@ fn place(
     let down = place(&|_| true).expect("a port has a poller with a queue");
     let refused = services.check_poller(down.poller()).err();
     Err(refused.expect("else it was placed there"))
+}
+
+/// Stores the changed addresses of a session if it is to be restored.
+pub fn persist_flow(
+    services: &mut Services,
+    spec: &SessionSpec,
+    reply: Reply<SessionView>,
+) -> Reply<SessionView> {
+    let is_stored = !mutant!("store: new addresses are not noted") && services.store.retarget(spec);
+    once_stored(services, spec, is_stored, reply)
+}
+
+fn once_stored(
+    services: &Services,
+    spec: &SessionSpec,
+    is_stored: bool,
+    reply: Reply<SessionView>,
+) -> Reply<SessionView> {
+    match is_stored {
+        true => after(services, &spec.name, reply),
+        false => reply,
+    }
 }

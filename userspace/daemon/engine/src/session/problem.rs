@@ -1,8 +1,8 @@
-//! A problem of a session, and what it means for its signal.
+//! A problem of a session, and its effect on the session's signal.
 
 use onair_api::{SessionProblem, SessionProblemKind as Kind, SignalState};
 
-/// One that concerns no packet source.
+/// A problem that concerns no packet source.
 pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
     SessionProblem {
         problem,

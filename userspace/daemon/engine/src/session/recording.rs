@@ -1,7 +1,7 @@
 //! The session's side of its recordings: moves taps into the runtime and out again.
 
 use onair_dataplane::{Command, Tap};
-use onair_session::Place;
+use onair_session::RuntimeHolder;
 
 use super::Session;
 use crate::services::Services;
@@ -21,9 +21,9 @@ impl Session {
     /// Starts handing packets to a recording; may take one turn of its poller.
     pub fn tap(&mut self, services: &mut Services, tap: Box<Tap>) {
         match self.core.place() {
-            Place::Here(runtime) => runtime.tap(tap),
+            RuntimeHolder::Here(runtime) => runtime.tap(tap),
             // A poller that has handed the session back meanwhile refuses, and this runs again.
-            Place::Poller | Place::Returning => {
+            RuntimeHolder::Poller | RuntimeHolder::Returning => {
                 let session = self.id.0;
                 services.command(self.home.poller(), Command::Tap { session, tap });
             }
@@ -33,11 +33,11 @@ impl Session {
     /// Takes a recording's tap, if it is here. If the poller has it, `ask` requests it back.
     pub fn untap(&mut self, services: &mut Services, recording: u64, ask: bool) -> Untapped {
         match self.core.place() {
-            Place::Here(runtime) => match runtime.untap(recording) {
+            RuntimeHolder::Here(runtime) => match runtime.untap(recording) {
                 Some(tap) => Untapped::Here(tap),
                 None => Untapped::Nowhere,
             },
-            Place::Poller | Place::Returning => {
+            RuntimeHolder::Poller | RuntimeHolder::Returning => {
                 if ask {
                     let (session, poller) = (self.id.0, self.home.poller());
                     services.command(poller, Command::Untap { session, recording });

@@ -11,7 +11,7 @@ use onair_api::{
 use onair_dataplane::{Command, MediaClock, Runtime, SwitchTime};
 use onair_essence::Format;
 use onair_ipc::event::EventKind as ClientEvent;
-use onair_session::{Place, RetargetBusy, RetargetEvent, RetargetStep, RuntimePlace};
+use onair_session::{RetargetBusy, RetargetEvent, RetargetStep, RuntimeHolder, RuntimePlace};
 
 use super::{Session, convert, converted, legs};
 use crate::services::Services;
@@ -127,9 +127,9 @@ impl Session {
                 RetargetTime::Next | RetargetTime::With(_) => None,
             },
             place: match self.core.place() {
-                Place::Here(_) => RuntimePlace::Here,
-                Place::Returning => RuntimePlace::Returning,
-                Place::Poller => RuntimePlace::Poller,
+                RuntimeHolder::Here(_) => RuntimePlace::Here,
+                RuntimeHolder::Returning => RuntimePlace::Returning,
+                RuntimeHolder::Poller => RuntimePlace::Poller,
             },
             receives: self.spec.direction == Direction::Receive,
             reply,
@@ -171,10 +171,10 @@ impl Session {
                     services.command(poller, command);
                 }
                 RetargetStep::Change(next) => match (runtime.as_deref_mut(), self.core.place()) {
-                    (Some(runtime), _) | (None, Place::Here(runtime)) => {
+                    (Some(runtime), _) | (None, RuntimeHolder::Here(runtime)) => {
                         runtime.set_target(target(&next));
                     }
-                    (None, Place::Returning | Place::Poller) => {}
+                    (None, RuntimeHolder::Returning | RuntimeHolder::Poller) => {}
                 },
                 RetargetStep::Adopt(next) => self.adopt(services, next),
                 RetargetStep::Accept(reply) => reply.send(Ok(self.shown().view())),

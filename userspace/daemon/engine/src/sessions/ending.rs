@@ -159,7 +159,7 @@ impl Sessions {
     }
 }
 
-/// What a session has to do with the last units that this daemon sends.
+/// The session's part in the last units that this daemon sends.
 #[must_use]
 pub fn last_units(spec: &SessionSpec, services: &Services) -> LastUnits {
     let is_given_twice = |port: &PortInfo| port.driver == GIVES_TO_EACH;

@@ -1,5 +1,5 @@
-//! Groups: which sessions are members, and what a group is for the API. A group has no state of its own: it is a
-//! name that its members have.
+//! Groups: their members, and their view in the API. A group has no state of its own: it is a name that its members
+//! have.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How sessions are found without a walk over all of them, and what each user has.
+//! Index of the sessions, which saves a walk over all of them, and the use of limits by each user.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use onair_api::SessionState;
 
 use crate::session::{ConnectionChange, Session};
 
-/// What is kept of each session so that no request and no turn walks over all of them.
+/// Facts of each session, kept so that no request and no turn walks over all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     facts: HashMap<u64, Facts>,
@@ -15,7 +15,7 @@ pub(crate) struct Index {
     pub(crate) due: BTreeSet<(Instant, u64)>,
     /// Connections, with the session of the attachment that each carries.
     carried: BTreeSet<(u64, u64)>,
-    /// What each user has.
+    /// Use of the limits by each user.
     pub(crate) users: BTreeMap<u32, Taken>,
     /// Frame memory of all.
     pub(crate) bytes: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Index {
     pub(crate) states: Option<Vec<(u64, Option<SessionState>)>>,
 }
 
-/// What one user has of the limits for all sessions, also in quarantine.
+/// One user's use of the limits for all sessions, also in quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Sessions.
@@ -37,7 +37,7 @@ pub struct Taken {
     pub left_bytes: u64,
 }
 
-/// What the index has of a session.
+/// The indexed facts of a session.
 #[derive(Clone, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
@@ -45,7 +45,7 @@ struct Facts {
     bytes: u64,
     /// Frames of clients that left or were evicted, in bytes, with the client's user.
     left: Vec<(u32, u64)>,
-    course: Option<(SessionState, u64, bool)>,
+    life: Option<(SessionState, u64, bool)>,
 }
 
 impl Facts {
@@ -55,7 +55,7 @@ impl Facts {
             charged_to: Some(session.charged_to),
             bytes: session.memory_bytes,
             left: session.core.left_frame_bytes().collect(),
-            course: Some((
+            life: Some((
                 session.core.state(),
                 session.core.life().generation(),
                 session.places.have_clients(&session.core),
@@ -117,8 +117,8 @@ impl Index {
         }
         self.bytes = self.bytes - before.all_bytes() + now.all_bytes();
         self.charge(&before, &now);
-        self.has_changed |= before.course != now.course;
-        let [before, now] = [before, now].map(|it| it.course.map(|(state, ..)| state));
+        self.has_changed |= before.life != now.life;
+        let [before, now] = [before, now].map(|it| it.life.map(|(state, ..)| state));
         if before != now
             && let Some(states) = &mut self.states
         {
@@ -185,7 +185,7 @@ mod tests {
                     charged_to: Some(u32::from(port)),
                     bytes,
                     left: (bytes > 500).then_some((u32::from(port) / 2, bytes / 2)).into_iter().collect(),
-                    course: None,
+                    life: None,
                 });
                 index.replace(id, facts.clone());
                 match facts {

@@ -65,8 +65,7 @@ impl Sessions {
         Ok(InLayout::Make(Box::new(follower)))
     }
 
-    /// The places of a session's clients. One that belongs to a session that was made for clients and has none
-    /// comes free soon.
+    /// The places of a session's clients. An unused session that was made for clients frees its place soon.
     pub fn places(&self, source: u64, followers: &Followers) -> ClientPlaces {
         let session = &self[source];
         let mut followers = followers.ids().filter_map(|id| self.get(id));

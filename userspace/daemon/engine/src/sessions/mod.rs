@@ -7,22 +7,23 @@ mod index;
 pub mod layouts;
 pub mod make;
 mod numbers;
-mod sources;
-mod traces;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::{self, Deref, DerefMut};
 
-use onair_api::SessionName;
+use onair_api::{SessionId, SessionName, SessionRef};
 use onair_mutant::mutant;
+use onair_session::Trace;
 
+use self::index::Index;
 use crate::session::Session;
 
-pub use self::find::Seen;
-use self::index::Index;
+pub use self::find::VisibleSessions;
 pub use self::index::Taken;
 pub use self::numbers::{Numbers, stale};
-use self::traces::EndedTraces;
+
+/// Ended sessions whose traces are kept.
+const ENDED: usize = 16;
 
 /// The sessions that exist, and those in quarantine, which have no name any more.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub struct Sessions {
     quarantined: BTreeMap<u64, Box<Session>>,
     names: HashMap<SessionName, u64>,
     ended: EndedTraces,
-    /// What is known of all without a walk over them.
+    /// Facts of all sessions, without a walk over them.
     pub(crate) index: Index,
     pub(crate) numbers: Numbers,
 }
@@ -82,7 +83,7 @@ impl Sessions {
         self.living.len()
     }
 
-    /// One that exists.
+    /// A session that exists.
     pub fn get(&self, id: u64) -> Option<&Session> {
         self.living.get(&id).map(|it| &**it)
     }
@@ -99,7 +100,7 @@ impl Sessions {
         self.quarantined.get(&id).map(|it| &**it)
     }
 
-    /// One that exists or is in quarantine.
+    /// A session that exists or is in quarantine.
     pub fn any(&self, id: u64) -> Option<&Session> {
         self.get(id).or_else(|| self.quarantined(id))
     }
@@ -129,7 +130,7 @@ impl Sessions {
         self.living.keys().copied()
     }
 
-    /// Those that exist.
+    /// The sessions that exist.
     pub fn living(&self) -> impl Iterator<Item = &Session> {
         self.living.values().map(|it| &**it)
     }
@@ -139,7 +140,7 @@ impl Sessions {
         self.quarantined.values().map(|it| &**it)
     }
 
-    /// Those that exist, then those in quarantine.
+    /// The sessions that exist, then those in quarantine.
     pub fn all(&self) -> impl Iterator<Item = &Session> {
         self.living().chain(self.in_quarantine())
     }
@@ -202,6 +203,20 @@ impl Sessions {
         self.numbers.ended(session.index);
         Some(session)
     }
+
+    /// The trace of a session; of a name, the last session that has or had it.
+    pub fn trace(&self, session: &SessionRef) -> Option<String> {
+        let present = match session {
+            SessionRef::Id(id) => self.any(id.0),
+            SessionRef::Name(name) => self.named(name),
+        };
+        if let Some(present) = present {
+            return Some(present.core.trace());
+        }
+        let mut ended = self.ended.0.iter().rev();
+        let is_it = |it: &&EndedTrace| session.names(it.id, &it.name);
+        ended.find(is_it).map(|it| it.trace.text(it.id, &it.name))
+    }
 }
 
 impl ops::Index<u64> for Sessions {
@@ -211,5 +226,63 @@ impl ops::Index<u64> for Sessions {
     /// If it does not exist: only for one that was just found.
     fn index(&self, id: u64) -> &Session {
         self.get(id).expect("just found")
+    }
+}
+
+/// The traces of ended sessions, the last one at the end.
+#[derive(Debug, Default)]
+struct EndedTraces(VecDeque<EndedTrace>);
+
+impl EndedTraces {
+    /// A session is removed.
+    fn keep(&mut self, session: &mut Session) {
+        self.add(EndedTrace {
+            id: session.id,
+            name: session.spec.name.clone(),
+            uid: session.charged_to,
+            trace: session.core.take_trace(),
+        });
+    }
+
+    /// Of too many, the user with the most loses the oldest.
+    fn add(&mut self, ended: EndedTrace) {
+        self.0.push_back(ended);
+        if self.0.len() <= ENDED {
+            return;
+        }
+        let of = |uid| self.0.iter().filter(|it| it.uid == uid).count();
+        let greatest = self.0.iter().map(|it| it.uid).max_by_key(|uid| of(*uid));
+        let oldest = self.0.iter().position(|it| Some(it.uid) == greatest);
+        oldest.map(|at| self.0.remove(at));
+    }
+}
+
+#[derive(Debug)]
+struct EndedTrace {
+    id: SessionId,
+    name: SessionName,
+    /// The user whose shares it took.
+    uid: u32,
+    trace: Trace,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_ends_many_sessions_then_traces_of_others_stay() {
+        let mut ended = EndedTraces::default();
+        let of = |number: u64, uid| EndedTrace {
+            id: SessionId(number),
+            name: "cam".parse().unwrap(),
+            uid,
+            trace: Trace::default(),
+        };
+        ended.add(of(1, 0));
+        (2..100).for_each(|number| ended.add(of(number, 7)));
+        let kept: Vec<u64> = ended.0.iter().map(|it| it.id.0).collect();
+        assert_eq!(kept.len(), ENDED);
+        assert_eq!((kept[0], kept[1], kept[ENDED - 1]), (1, 85, 99));
     }
 }

@@ -24,7 +24,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Position and reason.
         source: Box<toml::de::Error>,
-        /// What to do, as lines; may be empty.
+        /// Remedy, as lines; may be empty.
         advice: String,
     },
     /// A value is invalid.
@@ -34,7 +34,7 @@ pub enum ConfigError {
         key: String,
         /// The value in the file.
         value: String,
-        /// What is wrong, and which values are valid.
+        /// The fault, and the valid values.
         problem: String,
     },
     /// The machine does not have what a valid value names, or not yet.
@@ -44,7 +44,7 @@ pub enum ConfigError {
         key: String,
         /// The value in the file.
         value: String,
-        /// What is missing, and what to do.
+        /// The missing part, and the remedy.
         problem: String,
     },
 }

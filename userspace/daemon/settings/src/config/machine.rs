@@ -1,4 +1,4 @@
-//! What a configuration asks of the machine, checked before the daemon creates anything.
+//! A configuration's demands on the machine, checked before the daemon creates anything.
 
 use std::collections::BTreeSet;
 use std::{fs, thread};

@@ -26,13 +26,13 @@ pub use dataplane::poller::{Idle, Poller};
 pub use dataplane::port::Port;
 pub use dataplane::signal::Signal;
 pub use error::ConfigError;
-pub use output::log::{Log, LogFormat};
-pub use output::recorder::Recorder;
-pub use output::state::StateConfig;
+pub use output::Recorder;
+pub use output::StateConfig;
+pub use output::{Log, LogFormat};
 pub use probe::ProbeSection;
+pub use sockets::control::Metrics;
 pub use sockets::control::{Attach, Control, Role, RoleOf};
 pub use sockets::limits::Limits;
-pub use sockets::metrics::Metrics;
 pub use timeouts::Timeouts;
 pub use timeouts::ms;
 
@@ -100,7 +100,7 @@ pub struct Config {
     pub session: Vec<NewSessionDocument>,
     /// The eBPF probe.
     pub probe: ProbeSection,
-    /// What ptp4l is asked about the clock.
+    /// How ptp4l is asked about the clock.
     pub clock: Clock,
     /// The log.
     pub log: Log,
@@ -313,7 +313,7 @@ mod tests {
         assert_ne!(config.state.dir, other.state.dir);
     }
 
-    /// What is wrong, with `; ` between two lines of it, and what the error says.
+    /// Wrong configurations, with `; ` between two lines of each, and the errors.
     const WRONG: &str = r#"[control] socked = 1 => unknown field `socked`
 [control] mode = "999" => octal mode
 [probe] mode = "maybe" => required

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::within;
 
-/// What happens to a session that is still in use after the graceful time-out.
+/// Treatment of a session that is still in use after the graceful time-out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
@@ -20,7 +20,7 @@ pub enum Policy {
     Quarantine,
 }
 
-/// What the daemon does when a poller has panicked, or has made no turn for 5 s.
+/// Reaction of the daemon to a poller that has panicked, or has made no turn for 5 s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPollerDeath {
@@ -39,7 +39,7 @@ pub enum OnPollerDeath {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
-    /// What happens to sessions that are still in use after `timeouts.graceful_ms`.
+    /// Treatment of sessions that are still in use after `timeouts.graceful_ms`.
     pub policy: Policy,
     /// Time for threads, ports, probe and files to end, each.
     pub cleanup_ms: u64,

@@ -1,4 +1,4 @@
-//! What the TOML parser refuses, in the words of the configuration: what to write instead.
+//! The TOML parser's refusals in the words of the configuration: what to write instead.
 
 use onair_api::nearest;
 
@@ -39,7 +39,7 @@ pub(super) fn plain(error: &toml::de::Error) -> String {
 
 const WHOLE: &str = "expected a whole number that is not negative and not so large\n";
 
-/// What to do about `error` in the file `text`: lines, or nothing.
+/// Advice about `error` in the file `text`: lines, or nothing.
 pub(super) fn advice(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     let span = error.span().unwrap_or_default();
@@ -52,7 +52,7 @@ pub(super) fn advice(text: &str, error: &toml::de::Error) -> String {
     what_to_write(message, key, wrong).map_or_else(|| meant(message), |advice| advice + "\n")
 }
 
-/// What to write for the value `wrong` of `key`.
+/// The value to write for the value `wrong` of `key`.
 fn what_to_write(message: &str, key: &str, wrong: &str) -> Option<String> {
     let is_text = wrong.starts_with('"');
     let bare = wrong.trim_matches('"');
@@ -101,7 +101,7 @@ fn what_to_write(message: &str, key: &str, wrong: &str) -> Option<String> {
     })
 }
 
-/// What the parser expected that is most like the unknown key or value.
+/// The key or value that the parser expected and that is most like the unknown one.
 fn meant(message: &str) -> String {
     // unknown field `a`, expected one of `b`, `c`
     let mut quoted = message.split('`').skip(1).step_by(2);

@@ -2,10 +2,7 @@
 //!
 //! The document only: `onair-certificate` seals and verifies it.
 
-mod memory;
 mod reconciled;
-mod step;
-mod summary;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,10 +13,7 @@ use crate::text::texts;
 use crate::time::Timestamp;
 use crate::who::Who;
 
-pub use memory::Memory;
 pub use reconciled::{Reconciled, ReconciledCause, ReconciledWhat};
-pub use step::{Step, StepName};
-pub use summary::{CertificateList, CertificateSummary};
 
 /// The proof behind one destroy. Written once; only `memory` (with its step, reading and digest) is
 /// completed later.
@@ -68,7 +62,7 @@ pub struct Certificate {
     pub steps: Vec<Step>,
     /// Readings of the witnesses at the verdict.
     pub readings: Vec<Reading>,
-    /// What the daemon settled for users that could not; the first 200.
+    /// Operations that the daemon settled for users that could not; the first 200.
     pub reconciled: Vec<Reconciled>,
     /// Clients evicted over the session's whole life; the first 200. The readings leave them out,
     /// and say which.
@@ -113,6 +107,21 @@ impl Certificate {
     #[must_use]
     pub fn owner_uid(&self) -> u32 {
         self.owner.as_ref().unwrap_or(&self.requester).uid
+    }
+
+    /// The short form for lists.
+    #[must_use]
+    pub fn summary(&self) -> CertificateSummary {
+        CertificateSummary {
+            session: self.session,
+            name: self.name.clone(),
+            operation: self.operation,
+            requester: self.requester.clone(),
+            issued_at: self.issued_at,
+            memory: self.memory.clone(),
+            reconciled: self.counts.reconciliations,
+            disagreements: self.disagreements.len() as u64,
+        }
     }
 }
 
@@ -205,4 +214,131 @@ pub struct Disagreement {
     pub readings: Vec<Reading>,
     /// Description, in one sentence.
     pub note: String,
+}
+
+/// One step on the way from stop to destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Step {
+    /// Name of the step.
+    pub step: StepName,
+    /// Time, by the wall clock.
+    pub at: Timestamp,
+    /// Time, by CLOCK_MONOTONIC, in nanoseconds.
+    pub monotonic_ns: u64,
+    /// Microseconds since the first step: `stop_requested`, or `restored`.
+    pub since_stop_us: u64,
+}
+
+/// Names of the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StepName {
+    /// The daemon restored the session at its start, with its gates closed, and has not started it
+    /// since. An earlier daemon ran and stopped it.
+    Restored,
+    /// A requester asked to stop.
+    StopRequested,
+    /// The gates are closed and every sleeping caller was woken.
+    GatesClosed,
+    /// Every poller handed the session's runtime back.
+    PollersQuiesced,
+    /// A requester asked to destroy.
+    DestroyRequested,
+    /// The clients were evicted (an abort).
+    Evicted,
+    /// The last user left.
+    LastUserLeft,
+    /// The witnesses agreed.
+    Verdict,
+    /// The session was set aside with its users.
+    Quarantined,
+    /// The session is gone.
+    Destroyed,
+    /// No other process has its memory open or mapped, and the daemon gave it up: see `memory`.
+    MemoryReturned,
+}
+
+texts! {
+    StepName:
+    Restored "restored", StopRequested "stop_requested", GatesClosed "gates_closed",
+    PollersQuiesced "pollers_quiesced", DestroyRequested "destroy_requested", Evicted "evicted",
+    LastUserLeft "last_user_left", Verdict "verdict", Quarantined "quarantined",
+    Destroyed "destroyed", MemoryReturned "memory_returned"
+}
+
+/// A certificate in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CertificateSummary {
+    /// The session.
+    pub session: SessionId,
+    /// Its name.
+    pub name: SessionName,
+    /// The operation that destroyed it.
+    pub operation: Operation,
+    /// The requester.
+    pub requester: Who,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// Whether the memory was returned.
+    pub memory: Memory,
+    /// Number of reconciliations.
+    pub reconciled: u64,
+    /// Number of disagreements.
+    pub disagreements: u64,
+}
+
+/// Answer of `GET /v1/certificates`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CertificateList {
+    /// Stored certificates, newest first.
+    pub certificates: Vec<CertificateSummary>,
+}
+
+/// Whether the session's memory was returned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Memory {
+    /// The kernel confirmed that no other process has it open or mapped (W4), and the daemon gave it up. A thread of
+    /// the daemon then unmaps it: the kernel has the pages some milliseconds after `at`, and those that are in a pipe
+    /// or registered with io_uring when they leave it. `limits.frame_memory_mb` counts them until then.
+    Returned {
+        /// Size, in bytes.
+        bytes: u64,
+        /// When the daemon gave it up.
+        at: Timestamp,
+        /// Processes that had it when the daemon that issued the certificate ended. It was theirs until `at`, when a later
+        /// daemon saw that no process had it. Absent if the daemon that issued it gave it up.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_to: Vec<u32>,
+    },
+    /// A process still has it open or mapped. The daemon does not reuse it, so it cannot show
+    /// another session's frames.
+    Pending {
+        /// Size, in bytes.
+        bytes: u64,
+        /// Processes that still hold it, as far as known.
+        held_by: Vec<u32>,
+    },
+    /// The kernel did not answer.
+    Unverified {
+        /// Size, in bytes.
+        bytes: u64,
+        /// The cause.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Returned { .. } => "returned",
+            Self::Pending { .. } => "pending",
+            Self::Unverified { .. } => "unverified",
+        })
+    }
 }

@@ -1,4 +1,4 @@
-//! What the daemon settled for users that could not.
+//! Operations that the daemon settled for users that could not.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ pub struct Reconciled {
     pub tid: Option<u32>,
     /// Its command name.
     pub command: String,
-    /// What it left behind.
+    /// The object that it left behind.
     pub what: ReconciledWhat,
     /// Credited frames.
     pub frames: u64,
@@ -27,7 +27,7 @@ pub struct Reconciled {
     pub at: Timestamp,
 }
 
-/// What a user left behind.
+/// Object that a user left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

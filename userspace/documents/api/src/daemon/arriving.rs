@@ -1,4 +1,4 @@
-//! What arrives at the ports and belongs to no session.
+//! Flows that arrive at the ports and belong to no session.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct ArrivingFlow {
     pub packets: u64,
 }
 
-/// What arrives and belongs to no session.
+/// Flows that arrive and belong to no session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArrivingList {

@@ -55,7 +55,7 @@ pub struct ClockHealth {
     pub tai_minus_utc_s: u64,
     /// How often the clock was set since the daemon's start, by a millisecond or more.
     pub times_set: u64,
-    /// What ptp4l says about it; absent in the answer of an older daemon.
+    /// Facts about it from ptp4l; absent in the answer of an older daemon.
     #[serde(default)]
     pub ptp: Option<PtpHealth>,
 }
@@ -64,7 +64,7 @@ pub struct ClockHealth {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ShareUse {
-    /// What the limit counts.
+    /// The objects that the limit counts.
     #[cfg_attr(
         feature = "openapi",
         schema(examples("connections on the attach socket"))

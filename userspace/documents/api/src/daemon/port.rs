@@ -45,7 +45,7 @@ pub struct PortHealth {
     /// How a port on AF_XDP is attached; other ports have none.
     #[serde(default)]
     pub xdp: Option<PortXdp>,
-    /// What wakes the poller when it sleeps until packets arrive.
+    /// The event that wakes the poller when it sleeps until packets arrive.
     #[serde(default)]
     pub wake: PortWake,
     /// Pairs of a receive and a transmit queue in use.
@@ -108,7 +108,7 @@ const fn ethernet() -> u16 {
     1500
 }
 
-/// What a daemon used that does not tell.
+/// The value of a daemon that does not report it.
 const fn one() -> u16 {
     1
 }
@@ -133,7 +133,7 @@ texts! {
     Promiscuous "promiscuous", AllMulticast "all_multicast", Groups "groups"
 }
 
-/// What wakes an `adaptive` poller when it sleeps until packets arrive.
+/// The event that wakes an `adaptive` poller when it sleeps until packets arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::texts;
 use crate::time::Timestamp;
 
-/// What the configuration requires of the probe.
+/// Requirement of the configuration for the probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -39,7 +39,7 @@ texts! { ProbeState: Watching "watching", Blind "blind", Off "off" }
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Probe {
-    /// What the configuration requires.
+    /// Requirement of the configuration.
     pub mode: ProbeMode,
     /// Whether it sees.
     pub state: ProbeState,

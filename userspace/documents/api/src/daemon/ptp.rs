@@ -1,4 +1,4 @@
-//! What ptp4l, linuxptp's daemon, says about the clock.
+//! The clock, as reported by ptp4l, linuxptp's daemon.
 
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ pub struct PtpPort {
     pub state: PtpPortState,
     /// Its network interface; absent if ptp4l does not tell: its read-only socket does not.
     pub interface: Option<String>,
-    /// What stamps its packets; absent if ptp4l does not report it.
+    /// The layer that stamps its packets; absent if ptp4l does not report it.
     pub timestamping: Option<PtpTimestamping>,
 }
 
@@ -169,7 +169,7 @@ impl PtpPortState {
     ];
 }
 
-/// What stamps PTP packets.
+/// Layer that stamps PTP packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -145,13 +145,13 @@ pub struct OperationEntry {
     pub method: Method,
     /// Its path, with variables in braces.
     pub path: &'static str,
-    /// What the requester needs.
+    /// The right that the requester needs.
     pub access: Access,
     /// Variables of the path, if they are not those of the target.
     pub variables: Option<&'static [Parameter]>,
     /// HTTP status of a success; 201: with the path of what was created, in the header Location.
     pub status: u16,
-    /// What a success returns.
+    /// Result of a success.
     pub success: &'static str,
     /// Form of the body of a success.
     pub shape: Shape,

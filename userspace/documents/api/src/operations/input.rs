@@ -1,4 +1,4 @@
-//! What a request carries besides its subject: a JSON body or a query.
+//! Input of a request besides its subject: a JSON body or a query.
 
 use std::fmt::Debug;
 
@@ -14,7 +14,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::recording::RecordingSpec;
 use crate::spec::{NewSession, NewSessionDocument, SessionPatch, SpecError};
 
-/// What a request carries besides its subject.
+/// Input of a request besides its subject.
 pub trait Input: Debug + Sized + Send {
     /// The body or the query as it arrives: its fields have the right types.
     type Document: DeserializeOwned + Described + Send;

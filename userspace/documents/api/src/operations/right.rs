@@ -1,4 +1,4 @@
-//! What a peer may be allowed, and what an operation requires.
+//! Rights of a peer, and the right that an operation requires.
 
 macro_rules! rights {
     ($($(#[$doc:meta])* $right:ident $text:literal;)+) => {
@@ -52,7 +52,7 @@ rights! {
     Reload "reload the configuration";
 }
 
-/// What an operation requires of its requester.
+/// Right that an operation requires of its requester.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Nothing: every peer that may connect.

@@ -133,7 +133,7 @@ operations! { SESSIONS "sessions":
 
     /// Describes a session in SDP.
     ///
-    /// What a send session sends, for its receivers; what a receive session expects. See RFC 8866
+    /// Of a send session: its flows, for receivers. Of a receive session: the flows that it expects. See RFC 8866
     /// and ST 2110-20 §7.
     DescribeSession(SessionRef, ()) -> String:
         get("/v1/sessions/{id}/sdp", this(Right::Read)).answers("The session description.")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What happened to each packet that arrived during a recording.
+/// Counts of the packets that arrived during a recording.
 ///
 /// *arrived = accepted + dropped* and *accepted = written + lost + pending*, always. After the end
 /// `pending` is 0.

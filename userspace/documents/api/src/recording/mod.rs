@@ -121,7 +121,7 @@ pub struct RecordingRepair {
     pub cut_bytes: u64,
     /// Bytes added to make the files readable.
     pub added_bytes: u64,
-    /// What is known of the recording, and what is not.
+    /// Findings about the recording, and the facts that stay unknown.
     pub says: String,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Gives the counters to the macro `$with`, one a row:
 ///
 /// ```text
-/// /// What it counts: the text of the API and of the metric.
+/// /// Its meaning: the text of the API and of the metric.
 /// NAME "NAME FOR PEOPLE" METRIC LOSS;
 /// ```
 ///
@@ -97,7 +97,7 @@ pub struct SessionCounter {
     pub name: &'static str,
     /// Its name for people.
     pub label: &'static str,
-    /// What it counts.
+    /// Its meaning.
     pub help: &'static str,
     /// Its metric.
     pub metric: CounterMetric,

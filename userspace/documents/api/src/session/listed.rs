@@ -32,7 +32,7 @@ pub struct ListedSession {
     /// The session whose frames it converts, and to what; absent for a session of packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convert: Option<Convert>,
-    /// What it carries, for people.
+    /// Its format, for people.
     #[serde(flatten)]
     pub carries: ListedFormat,
     /// Number of attached processes.

@@ -106,7 +106,7 @@ impl SessionProblemKind {
     ];
 }
 
-/// What a send session knows of its receiver.
+/// Receiver of a send session, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::text::texts;
 use crate::time::Timestamp;
 
-/// What an operator asks first of a running session.
+/// An operator's first question about a running session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -64,8 +64,8 @@ pub struct Signal {
     pub arriving: Option<Arriving>,
 }
 
-/// What arrives for a receive session, as far as the packets show it: measured at its start, after each change, and
-/// every ten seconds, for 0.2 s or until some units have come, at most 6 s.
+/// Signal that arrives for a receive session, as far as the packets show it: measured at its start, after each
+/// change, and every ten seconds, for 0.2 s or until some units have come, at most 6 s.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Arriving {
@@ -76,7 +76,7 @@ pub struct Arriving {
     /// Sender of the last packets, `IPv4:port` or `[IPv6]:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
-    /// What more packets may show: the measurement goes on.
+    /// Facts that more packets may show: the measurement goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_yet_known: Vec<Fact>,
     /// Its format.
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Arriving {
 }
 
 impl Arriving {
-    /// What arrives, without its sender, for people: its format, or what else it is.
+    /// The arriving signal without its sender, for people: its format, or what else it is.
     #[must_use]
     pub fn what(&self) -> String {
         let text = match &self.format {

@@ -62,13 +62,13 @@ pub struct SessionView {
     /// Name of the poller that runs it.
     #[serde(default)]
     pub poller: String,
-    /// What it carries.
+    /// Format of its units.
     #[serde(flatten)]
     pub format: FormatDocument,
     /// Addresses and payload type; absent for a local session.
     #[serde(default, skip_serializing_if = "FlowDocument::is_none")]
     pub flow: FlowDocument,
-    /// What it changes to; absent unless a change is under way.
+    /// The flow that it changes to; absent unless a change is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<NextFlow>,
     /// Source of the frames of a send session; absent for a receive session.
@@ -90,10 +90,10 @@ pub struct SessionView {
     /// Restored when the daemon restarts, unless a user destroyed it.
     #[serde(default)]
     pub persistent: bool,
-    /// What the description that it was made of says, and the session does not have.
+    /// Parts of its description that the session does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DescriptionNote>,
-    /// What a controller has connected it to, in words of that controller's bridge.
+    /// A controller's connection, in words of that controller's bridge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<String>,
     /// State of the session.
@@ -113,7 +113,7 @@ pub struct SessionView {
     /// Whether it has a picture, and the right one; absent unless the session is running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
-    /// What is wrong with its traffic now, with what to do. Empty unless the session is running.
+    /// Problems of its traffic now, with the remedies. Empty unless the session is running.
     #[serde(default)]
     pub problems: Vec<SessionProblem>,
     /// The link of its port is up. Absent while the port has no device.
@@ -194,7 +194,8 @@ pub struct AttachmentView {
     /// Frames that this client missed because it had used its quota.
     #[serde(default)]
     pub frames_dropped_slow: u64,
-    /// What its client missed before this attachment; absent unless it has come back, and has got its first frame.
+    /// Units that its client missed before this attachment; absent unless it has come back, and has got its first
+    /// frame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<MissedUnits>,
     /// Local: it fills the frames that the others read.
@@ -212,8 +213,8 @@ pub struct AttachmentView {
     pub state: AttachmentState,
 }
 
-/// What a client missed that has come back, as after a restart of the daemon: by the RTP timestamp of the last unit that it
-/// had, as it says, and that of the first one after it.
+/// Units that a client missed which has come back, as after a restart of the daemon: by the RTP timestamp of the last
+/// unit that it had, as it says, and that of the first one after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MissedUnits {

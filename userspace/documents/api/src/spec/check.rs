@@ -94,7 +94,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
     }
 }
 
-/// What a local session does not have.
+/// Refuses a field that a local session does not have.
 fn no_wire<T: Default + PartialEq>(given: &T) -> Result<T, Invalid> {
     match *given == T::default() {
         true => Ok(T::default()),

@@ -18,7 +18,7 @@ pub struct SpecDocument {
     /// Name of a port in the daemon's configuration; absent for a local session.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub port: String,
-    /// What it carries.
+    /// Format of its units.
     #[serde(flatten)]
     pub format: FormatDocument,
     /// Addresses and payload type; absent for a local session.
@@ -53,7 +53,7 @@ pub struct SpecDocument {
     /// Restore the session when the daemon restarts, unless a user destroyed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent: Option<bool>,
-    /// What the description that it was made of says, and the session does not have.
+    /// Parts of its description that the session does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<DescriptionNote>,
     /// Place it also on a poller that has no room for it.
@@ -62,7 +62,7 @@ pub struct SpecDocument {
     /// Destroy the session when the client that created it has gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_with_creator: Option<bool>,
-    /// What a controller has connected it to.
+    /// A controller's connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<String>,
 }

@@ -26,8 +26,8 @@ pub struct Flow {
     pub ttl: u8,
     /// Send: differentiated services code point of the packets, at most [`MAX_DSCP`].
     pub dscp: u8,
-    /// What the sender adds to its RTP timestamps, in ticks (`mediaclk:direct` in SDP); `None`: nothing, and nobody
-    /// says so.
+    /// Offset that the sender adds to its RTP timestamps, in ticks (`mediaclk:direct` in SDP); `None`: none is
+    /// declared.
     pub media_clock_offset: Option<u32>,
     /// Receive: the clock behind the sender's timestamps, as it is described.
     pub reference_clock: Option<String>,

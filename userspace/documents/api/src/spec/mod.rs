@@ -92,7 +92,7 @@ pub struct SessionSpec {
     pub direction: Direction,
     /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`. A local session has none: empty.
     pub port: String,
-    /// What it carries, and how that is sent.
+    /// Format of its units, and how they are sent.
     pub format: Format,
     /// Addresses and payload type. A local session has [`Flow::none`].
     pub flow: Flow,
@@ -114,13 +114,13 @@ pub struct SessionSpec {
     pub duration_ms: Option<u64>,
     /// Restored when the daemon restarts, unless a user destroyed it.
     pub persistent: bool,
-    /// What the description that it was made of says, and the session does not have: at most [`MAX_NOTES`].
+    /// Parts of its description that the session does not have: at most [`MAX_NOTES`].
     pub notes: Vec<DescriptionNote>,
     /// Placed also on a poller that has no room for it.
     pub overcommit: bool,
     /// Destroyed when the client that created it has gone.
     pub ends_with_creator: bool,
-    /// What a controller has connected it to, in words of that controller's bridge: at most [`MAX_CONNECTED`] bytes.
+    /// A controller's connection, in words of that controller's bridge: at most [`MAX_CONNECTED`] bytes.
     pub connected: Option<String>,
 }
 

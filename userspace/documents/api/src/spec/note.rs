@@ -1,4 +1,4 @@
-//! What a session does not have of the description that it was made of.
+//! Parts of a session's description that the session does not have.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ const VALUE: usize = 80;
 /// Most characters of a reason.
 const REASON: usize = 200;
 
-/// What a session description (SDP) says and the session does not carry, or says wrongly: the session was created all
-/// the same.
+/// A part of a session description (SDP) that the session does not carry, or that is wrong: the session was created
+/// all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

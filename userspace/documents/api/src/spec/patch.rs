@@ -19,12 +19,12 @@ onair_essence::with_essences! {
         #[serde(default, skip_serializing_if = "is_default")]
         each patch
         {
-            /// What the description of the new addresses says, and the session does not have, instead of what the one
-            /// before said.
+            /// Parts of the description of the new addresses that the session does not have, instead of those of the
+            /// one before.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub notes: Option<Vec<DescriptionNote>>,
-            /// What a controller's bridge keeps of the connection, at most 16 KiB, in its own words; `null`: nothing. A change of
-            /// addresses without it forgets it.
+            /// A note of the connection, at most 16 KiB, by a controller's bridge in its own words; `null`: none. A
+            /// change of addresses without it forgets it.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             #[serde(deserialize_with = "onair_essence::whole::present")]
             #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 16_384))]

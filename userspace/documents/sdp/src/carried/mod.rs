@@ -1,4 +1,4 @@
-//! What OnAir carries today.
+//! Formats that OnAir carries.
 
 mod ancillary;
 mod compressed;
@@ -26,7 +26,7 @@ pub enum NotCarried {
         parameter: &'static str,
         /// Its value.
         value: String,
-        /// What is carried.
+        /// The formats that are carried.
         carried: &'static str,
     },
     /// A parameter that is missing.
@@ -54,7 +54,7 @@ pub enum NoFormat {
 }
 
 impl Media {
-    /// What the stream carries, if OnAir carries it.
+    /// The format of the stream, if OnAir carries it.
     ///
     /// # Errors
     /// [`NoFormat`].
@@ -64,7 +64,8 @@ impl Media {
         Ok(carried?.try_into()?)
     }
 
-    /// What the sender adds to its RTP timestamps, in ticks: of `mediaclk:direct` the low 32 bits, which packets have.
+    /// The offset that the sender adds to its RTP timestamps, in ticks: of `mediaclk:direct` the low 32 bits, which
+    /// packets have.
     #[must_use]
     pub fn clock_offset(&self) -> u32 {
         self.described_offset().unwrap_or_default()

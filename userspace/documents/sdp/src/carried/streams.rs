@@ -18,7 +18,7 @@ pub struct Stream<'a> {
     pub second: Option<&'a Media>,
     /// It has a second leg that is not used. A note says why.
     pub leaves_a_leg: bool,
-    /// What is read of it, and not carried.
+    /// Parts of it that are read but not carried.
     pub notes: Notes,
 }
 
@@ -38,7 +38,7 @@ pub enum NoneChosen {
     NoSuch {
         /// The stream that is wanted, from 1.
         number: usize,
-        /// Those that there are.
+        /// The streams that there are.
         streams: Vec<String>,
     },
     /// A medium cannot be read.
@@ -279,7 +279,7 @@ impl SessionDescription {
 }
 
 impl UnreadMedia {
-    /// What of a medium that is off says so.
+    /// The mark that disables a medium which is off.
     fn off(&self) -> &'static str {
         match self.error.parameter.as_str() {
             "c" => "no address",

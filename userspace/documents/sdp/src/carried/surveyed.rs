@@ -1,4 +1,4 @@
-//! What a description says of a stream, for a survey of its packets.
+//! Facts about a stream in its description, for a survey of its packets.
 
 use onair_essence::audio::Coding;
 use onair_essence::survey::{self, Described};
@@ -9,7 +9,7 @@ use crate::essence::video::DescribedVideo;
 use crate::words::Word as _;
 
 impl Essence {
-    /// What a survey needs of it.
+    /// The facts that a survey needs of it.
     #[must_use]
     pub fn described(&self) -> Described {
         use survey::Guess;

@@ -25,7 +25,7 @@ pub struct Audio {
     pub channels: u16,
     /// Duration of a packet in µs.
     pub packet_time_us: Option<u32>,
-    /// What the channels are.
+    /// Assignment of the channels.
     pub order: Option<ChannelOrder>,
 }
 
@@ -38,7 +38,7 @@ pub struct Aes3 {
     pub channels: u16,
     /// Duration of a packet in µs.
     pub packet_time_us: Option<u32>,
-    /// What the channels are.
+    /// Assignment of the channels.
     pub order: Option<ChannelOrder>,
 }
 
@@ -138,7 +138,7 @@ impl Aes3 {
     }
 }
 
-/// What a session carries, as one of both.
+/// The essence of a session, as one of both.
 pub(crate) fn described<T>(
     format: &AudioFormat,
     pcm: impl FnOnce(Audio) -> T,

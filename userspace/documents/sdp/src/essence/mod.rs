@@ -1,4 +1,4 @@
-//! What the media of a description are: formats of video, audio and data, each with its parameters.
+//! Formats of a description's media: video, audio and data, each with its parameters.
 
 pub(crate) mod ancillary;
 pub(crate) mod audio;

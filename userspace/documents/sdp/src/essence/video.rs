@@ -118,7 +118,7 @@ pub(crate) fn side(text: &str) -> Option<u32> {
     whole(text).filter(|it| (1..=VideoFormat::MAX_WIDTH).contains(it))
 }
 
-/// What [`side`] reads.
+/// The valid values of [`side`].
 pub(crate) fn sides() -> String {
     format!("a number from 1 to {}", VideoFormat::MAX_WIDTH)
 }
@@ -130,8 +130,9 @@ pub(crate) fn write_appearance(said: Appearance, out: &mut Written) {
     out.maybe("PAR", said.pixel_aspect);
 }
 
-/// What is said of a session's pictures. ST 2110-20 §7.2 requires `colorimetry`, and a missing `TCS` means SDR (§7.3):
-/// where no colorimetry is known, it is `ALPHA` of a key signal, else `UNSPECIFIED`, and so is an unknown `TCS`.
+/// The appearance that a session's pictures are described with. ST 2110-20 §7.2 requires `colorimetry`, and a missing
+/// `TCS` means SDR (§7.3): where no colorimetry is known, it is `ALPHA` of a key signal, else `UNSPECIFIED`, and so
+/// is an unknown `TCS`.
 pub(crate) fn said_of(session: Appearance, sampling: Sampling) -> Appearance {
     let unknown = match sampling {
         Sampling::Key => Colorimetry::Alpha,

@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 
-use onair_api::{DescriptionNote, FlowDocument};
+use onair_api::{DescriptionNote, Direction, FlowDocument, FlowPatch, LegPatch, SessionPatch};
 use onair_essence::{EssenceKind, FormatDocument};
 
-use super::leg::DescribedLeg;
-use super::same_format::{bytes_within, frame_rate};
-use super::sources::one_or_several;
-use super::unusable::Unusable;
+use super::same_format::{bytes_within, frame_rate, timing};
+use super::{Unusable, changed_sources, one_or_several};
 use crate::carried::streams::{NoneChosen, Stream};
 use crate::clock::ReferenceClock;
 use crate::description::{Media, SessionDescription};
@@ -18,10 +16,10 @@ use crate::rate::DescribedRate;
 /// A rate where none is known yet. [`Described::lacks_rate`] says so.
 const NO_RATE: &str = "25";
 
-/// What a description says of a session.
+/// A session as a description has it.
 #[derive(Debug)]
 pub struct Described {
-    /// What is carried.
+    /// The format.
     pub format: FormatDocument,
     /// Its first leg.
     pub flow: FlowDocument,
@@ -38,7 +36,7 @@ pub struct Described {
     bandwidth: Option<u64>,
     /// Its title (`i=`), or its name in groups, if that is not of one leg.
     pub title: Option<String>,
-    /// What is read and not carried.
+    /// Parts that are read but not carried.
     pub notes: Vec<DescriptionNote>,
 }
 
@@ -47,7 +45,7 @@ pub struct Described {
 pub struct Text<'a> {
     /// For messages.
     pub name: &'a str,
-    /// What it says.
+    /// Its bytes.
     pub bytes: &'a [u8],
 }
 
@@ -134,6 +132,31 @@ impl Text<'_> {
             *rate = own;
         }
         Ok(described)
+    }
+
+    /// The change for a session of this direction, with two legs or one, that has its format. Of a receive session
+    /// that is also what the sender says of its packets' timing, by which it is judged; a send session has its own.
+    ///
+    /// # Errors
+    /// It has no stream of the format, or several.
+    pub fn change(
+        &self,
+        (direction, has_two): (Direction, bool),
+        format: &FormatDocument,
+    ) -> Result<SessionPatch, Unusable> {
+        let receives = direction == Direction::Receive;
+        let described = self.like(format, receives)?;
+        let timing = timing(self.name, &described.format, format)?;
+        let flow = changed_flow(&described, receives, has_two);
+        let rest = match receives {
+            true => timing,
+            false => SessionPatch::default(),
+        };
+        Ok(SessionPatch {
+            flow,
+            notes: Some(described.notes),
+            ..rest
+        })
     }
 }
 
@@ -262,4 +285,47 @@ fn destination(media: &Media) -> String {
 fn sources_of(media: &Media, receives: bool) -> Vec<String> {
     let sources = media.sources.iter().filter(|_| receives);
     sources.map(ToString::to_string).collect()
+}
+
+fn changed_flow(described: &Described, receives: bool, has_two: bool) -> FlowPatch {
+    let sources = |sources| match receives {
+        true => changed_sources(sources),
+        false => (None, None),
+    };
+    let flow = described.flow.clone();
+    let several = flow.sources.into_iter().flatten();
+    let (source, several) = sources(flow.source.into_iter().chain(several).collect());
+    let second = described.second.clone().filter(|_| has_two);
+    let second = second.map(|leg| {
+        let (source, several) = sources(leg.sources);
+        LegPatch {
+            destination: Some(leg.destination),
+            source,
+            sources: several,
+            payload_type: Some(leg.payload_type),
+        }
+    });
+    FlowPatch {
+        destination: Some(flow.destination),
+        source,
+        sources: several,
+        ttl: flow.ttl,
+        dscp: None,
+        payload_type: flow.payload_type,
+        // Else the offset of the old sender stays.
+        media_clock_offset: Some(flow.media_clock_offset.unwrap_or_default()),
+        reference_clock: receives.then_some(flow.reference_clock),
+        second_leg: second,
+    }
+}
+
+/// Where the leg's packets go, and whose they are.
+#[derive(Clone, Debug)]
+pub struct DescribedLeg {
+    /// `IPv4:port` or `[IPv6]:port`.
+    pub destination: String,
+    /// The only sources that send; none: any.
+    pub sources: Vec<String>,
+    /// Of its own.
+    pub payload_type: Option<u32>,
 }

@@ -7,7 +7,7 @@ use onair_essence::audio::{AudioDocument, AudioFormat, AudioPatch};
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, JpegXsStream};
 use onair_essence::video::{FrameRate, Scan, VideoDocument, VideoPatch, VideoStream};
 
-use super::unusable::Unusable;
+use super::Unusable;
 
 /// The frame rate of a format that has one.
 #[must_use]

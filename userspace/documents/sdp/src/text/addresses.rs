@@ -31,7 +31,7 @@ fn family(network: Option<&str>, kind: Option<&str>) -> Option<Family> {
         .map(|(_, family)| family)
 }
 
-/// What a `c=` to no address lacks.
+/// The missing part of a `c=` to no address.
 const NOWHERE: &str = "an address that packets go to: this one is of a stream that is not sent";
 
 /// Whether a medium has no address because its sender has none yet (RFC 3264 §8.4).

@@ -1,4 +1,4 @@
-//! What a medium carries: `a=rtpmap`, `a=fmtp` and what belongs to them.
+//! Format of a medium: `a=rtpmap`, `a=fmtp` and the attributes that belong to them.
 
 use onair_essence::audio::{AudioFormat, ChannelOrder};
 
@@ -153,7 +153,7 @@ fn rate_and_channels(line: usize, encoding: &str) -> Result<(u32, u16), SdpError
     }
 }
 
-/// What `framecount` says, which is exact, or else `ptime` (AES67 §8.1).
+/// The value of `framecount`, which is exact, or else of `ptime` (AES67 §8.1).
 fn time_of_packet(all: &Attributes<'_>, sample_rate: u32, notes: &mut Notes) -> Option<u32> {
     let wanted = "milliseconds such as 1 or 0.125";
     let time = all.may("ptime", packet_time, wanted, notes);

@@ -3,7 +3,6 @@
 mod addresses;
 mod attributes;
 mod coding;
-mod decode;
 pub(crate) mod lines;
 pub(crate) mod parse;
 mod unread;

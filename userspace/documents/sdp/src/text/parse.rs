@@ -3,8 +3,7 @@
 use super::addresses::{connection, is_to_nowhere, sources, unused};
 use super::attributes::{Attribute, Attributes, attributes};
 use super::coding::essence;
-use super::decode::decode;
-use super::lines::{Line, lines};
+use super::lines::{Line, decode, lines};
 use super::unread;
 use crate::clock::{MediaClock, ReferenceClock};
 use crate::description::{Essence, Media, Origin, SessionDescription, UnreadMedia};

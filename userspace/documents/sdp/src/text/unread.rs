@@ -44,7 +44,7 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|it| it.eq_ignore_ascii_case(name))
 }
 
-/// Notes the attributes that nobody reads, each name once.
+/// Notes the attributes that no reader took, each name once.
 fn of_attributes(attributes: &[Attribute<'_>], notes: &mut Notes) {
     for (at, line) in attributes.iter().enumerate() {
         let is_again = |it: &Attribute<'_>| it.name.eq_ignore_ascii_case(line.name);

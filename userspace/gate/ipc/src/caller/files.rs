@@ -25,7 +25,7 @@ pub enum MapError {
     Unsafe {
         /// `ctl`, `seg` or `frames`.
         file: &'static str,
-        /// What is wrong with it.
+        /// Reason, for people.
         why: &'static str,
     },
     /// The kernel refused an operation.

@@ -5,7 +5,6 @@
 
 mod call;
 mod claim;
-mod connection;
 mod files;
 mod fork;
 mod lease;
@@ -35,16 +34,14 @@ use crate::pins::Pins;
 use crate::slot::Operation;
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::sys::{self, CheckedFd};
+use lease::Loan;
+use words::{Connection, Words};
 
 pub use call::Parts;
 pub use files::MapError;
 pub use lease::{Lease, RawLease};
 pub use loan_guard::{Guard, LoanGuard, OwnedLoan};
 pub use watch::Watch;
-
-use connection::Connection;
-use lease::Loan;
-use words::Words;
 
 /// Time limit of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

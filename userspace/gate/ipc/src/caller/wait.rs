@@ -19,7 +19,7 @@
 //!    daemon dies. The second is the backstop if that mark never comes: after a sleep that no wake-up ended, the
 //!    caller checks whether its connection has hung up. Then it begins again at 3.
 //! 6. *Part*, and *pass on*. Then `call.rs` counts the caller out of its slot, and checks whether a destroy waits
-//!    for that (`connection.rs`).
+//!    for that (`words.rs`).
 //!
 //! *Pass on.* For one reason the daemon wakes one sleeper at once, and a bounded number later, because the client
 //! chooses how many sleep. A caller that returns because of a stop or an end therefore wakes all others: the
@@ -52,7 +52,7 @@ const SLICE_NS: u64 = 1_000_000_000;
 /// Longest sleep if futex_waitv is refused and a caller can wait on one word only.
 const FALLBACK_SLICE_NS: u64 = 50_000_000;
 
-/// What a call takes: its result, and an event that it may take although a gate is closed.
+/// Attempts of a call: one for its result, one for an event that it may take although a gate is closed.
 pub(super) type Calls<'a, T> = (
     &'a mut dyn FnMut() -> Option<T>,
     &'a mut dyn FnMut() -> Option<T>,

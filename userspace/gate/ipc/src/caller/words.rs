@@ -2,7 +2,8 @@
 //!
 //! Offsets are checked once, when the files are mapped; a call then only adds them.
 
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use onair_mutant::mutant;
 
@@ -16,9 +17,13 @@ use crate::mapping::Mapping;
 use crate::meta::MetaWords;
 use crate::progress::{ProgressWord, WantedWord};
 use crate::sending::FillWord;
-use crate::slot::Slot;
+use crate::slot::{self, Slot};
 use crate::sync::{AtomicU32, AtomicU64};
-use crate::{label, life, sys};
+use crate::sys::{self, CheckedFd};
+use crate::{label, life};
+
+#[cfg(not(simulated))]
+use crate::message::KICK;
 
 /// The `ctl` and `seg` files, mapped, with their words.
 #[derive(Debug)]
@@ -225,5 +230,79 @@ impl Words {
     /// The file that this process may write.
     pub(super) fn seg(&self) -> &Mapping {
         &self.seg
+    }
+
+    /// Whether a slot counts a user, as the daemon sees it.
+    fn is_user_inside(&self) -> bool {
+        let high = self.slots_high().load(Ordering::Relaxed);
+        let gate = mutant!(
+            "kick: waits for one that has acknowledged",
+            u32::MAX,
+            self.session_gate().load()
+        );
+        let mut users = slot::users(self.slots(), high, gate);
+        // Threads that leave in the order in which they came find another one soon.
+        users.next_back().is_some()
+    }
+}
+
+/// The connection of one attachment with the daemon.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: CheckedFd,
+    /// Set when a caller found the daemon's end of the connection closed.
+    pub(super) hung_up: AtomicBool,
+}
+
+impl Connection {
+    /// Checks whether the daemon still has its end of the connection. The kernel may take the
+    /// memory of a killed daemon before its robust list (out-of-memory killer,
+    /// process_mrelease(2)); then only this check notifies its clients.
+    #[cold]
+    pub(super) fn look(&self) {
+        if !self.socket.is_own() || sys::has_hung_up(self.socket.as_fd()) {
+            self.note_hang_up();
+        }
+    }
+
+    pub(super) fn note_hang_up(&self) {
+        self.hung_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Sends the kick if the daemon requested one and no caller is inside that will send it. A full
+    /// socket means that one is pending.
+    #[inline(always)]
+    pub(super) fn kick_look(&self, words: &Words) {
+        if words.kick().take(|| words.is_user_inside()) {
+            label!("kick.taken");
+            self.send_kick();
+            label!("kick.sent");
+        }
+    }
+
+    #[cfg(simulated)]
+    fn send_kick(&self) {
+        crate::scheduled::send_kick(self.socket.as_fd().as_raw_fd());
+    }
+
+    #[cfg(not(simulated))]
+    #[cold]
+    fn send_kick(&self) {
+        if !self.socket.is_own() {
+            return;
+        }
+        // SAFETY: a one-byte buffer on a descriptor that we own; errno is restored for callers
+        // within signal handlers.
+        unsafe {
+            let errno = libc::__errno_location();
+            let saved = *errno;
+            libc::send(
+                self.socket.as_fd().as_raw_fd(),
+                core::slice::from_ref(&KICK).as_ptr().cast(),
+                1,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            );
+            *errno = saved;
+        }
     }
 }

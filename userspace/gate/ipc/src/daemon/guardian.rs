@@ -9,7 +9,7 @@
 //!
 //! The kernel takes some 40 ms for each BPF link that it closes, in any order among the other files, and the next
 //! daemon needs none of them. So the guardian closes the sockets first (listeners, queues of AF_XDP), then the lock of the
-//! state directory, takes the name [`LEFT`], and ends. Whoever has the lock and reads that name need not wait.
+//! state directory, takes the name [`LEFT`], and ends. A daemon that has the lock and reads that name need not wait.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::io;
@@ -154,6 +154,7 @@ extern "C" fn guard(daemon: *mut c_void) -> c_int {
         libc::SYS_prctl,
         [c_long::from(libc::PR_SET_NAME), COMM.as_ptr() as c_long, 0],
     );
+    // When the daemon dies, the cores are for the callers that its death wakes.
     call(
         libc::SYS_setpriority,
         [c_long::from(libc::PRIO_PROCESS), 0, 19],

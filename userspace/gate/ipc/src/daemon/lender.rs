@@ -76,8 +76,8 @@ pub struct Submission {
     pub open: Option<u32>,
 }
 
-/// What a look at a frame on loan found.
-enum Seen {
+/// State of a frame on loan.
+enum LoanState {
     /// Returned; with its order, if it was submitted and not reported yet.
     Returned { submitted: Option<u64> },
     /// A caller holds it.
@@ -277,6 +277,7 @@ impl Lender {
             words.frame_ready().is_awaited(),
             words.frame_ready().notify()
         ) {
+            // One frame, one caller: the client chooses how many sleep.
             sys::futex_wake(words.frame_ready().word(), 1);
         }
         // After the notification, which is a fence. SYNC: takes-open.
@@ -348,6 +349,7 @@ impl Lender {
             since_ns: meta.last_packet_ns,
             opened: false,
         });
+        // Before the word is published: a caller that takes the frame finds its description complete.
         self.memory.words.metas()[frame as usize].write(meta);
         Ok(self.serial)
     }
@@ -357,6 +359,7 @@ impl Lender {
         let words = &self.memory.words;
         words.frame_words()[frame as usize].publish(serial);
         let ring = words.ready_ring();
+        // The ring has a power of two of entries, at least four for each frame.
         let slot = usize::try_from(self.tail).expect("64-bit") & (ring.len() - 1);
         ring[slot].store(
             u64::from(serial) << 32 | u64::from(frame),
@@ -370,7 +373,7 @@ impl Lender {
     /// Credits the returned frames, each exactly once. SYNC: frame-release.
     pub fn reap(&mut self, mut credit: impl FnMut(Credit)) {
         self.look(|entry, seen| {
-            if let Seen::Returned { submitted } = seen {
+            if let LoanState::Returned { submitted } = seen {
                 credit(Credit {
                     frame: entry.frame,
                     submitted,
@@ -390,12 +393,12 @@ impl Lender {
             let at = entry.frame as usize;
             let open = memory.words.fill_words()[at].reached(entry.serial);
             let order = match seen {
-                Seen::Returned { submitted } => submitted,
+                LoanState::Returned { submitted } => submitted,
                 // A client that wrote no order wrote the words itself.
-                Seen::Held if open.is_some() && !entry.opened => {
+                LoanState::Held if open.is_some() && !entry.opened => {
                     memory.words.metas()[at].submitted()
                 }
-                Seen::Held => None,
+                LoanState::Held => None,
             };
             let Some(order) = order else {
                 return;
@@ -410,7 +413,7 @@ impl Lender {
     }
 
     /// Looks once at each frame on loan. `each` gets those that are returned, and those that a caller holds.
-    fn look(&mut self, mut each: impl FnMut(&mut LenderEntry, Seen)) {
+    fn look(&mut self, mut each: impl FnMut(&mut LenderEntry, LoanState)) {
         let words = &self.memory.words;
         let (returned, violation) = (&mut self.returned, &mut self.violation);
         self.ledger.retain_mut(|entry| {
@@ -429,12 +432,15 @@ impl Lender {
                     if !mutant!("ledger: a returned frame is not counted") {
                         *returned += 1;
                     }
-                    each(entry, Seen::Returned { submitted });
+                    each(entry, LoanState::Returned { submitted });
                     word.clear();
                     return false;
                 }
                 Some(FrameState::Ready) if tag.serial == entry.serial => {}
-                Some(FrameState::Held) if tag.serial == entry.serial => each(entry, Seen::Held),
+                Some(FrameState::Held) if tag.serial == entry.serial => {
+                    each(entry, LoanState::Held)
+                }
+                // Not credited: a thread may be reading the frame. The client is evicted for the first one found.
                 _ => {
                     violation.get_or_insert(Violation {
                         frame: entry.frame,
@@ -510,6 +516,7 @@ impl Lender {
             .position(|entry| entry.frame == frame && entry.serial == serial)?;
         let word = &self.memory.words.frame_words()[frame as usize];
         let tag = word.load();
+        // Slot and serial, too: another thread may have won the frame that this one intended to take.
         let by_this_thread = tag.slot == slot.index
             || mutant!("death: a thread is credited with what another thread took");
         if tag.state() != Some(FrameState::Held) || tag.serial != serial || !by_this_thread {

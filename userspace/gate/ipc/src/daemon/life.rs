@@ -166,6 +166,7 @@ impl OwnerDeathNotifier {
             return Err(error.into());
         }
         let life = memory.words.life();
+        // The kernel marks only a word that names the dying thread, and wakes a sleeper only with the waiters' bit.
         life.store(self.tid | libc::FUTEX_WAITERS, Ordering::SeqCst);
         let node = self.node(place);
         // SAFETY: head and node are valid for the life of the process. The kernel may walk the list

@@ -103,7 +103,7 @@ impl AttachmentWords {
         )
     }
 
-    /// What callers sleep on between the probe's sites.
+    /// The event counts on which callers sleep between the probe's sites.
     pub(super) fn slept_on(&self) -> [&EventCount; 3] {
         [self.frame_ready(), self.event_ready(), self.progress_made()]
     }

@@ -20,7 +20,7 @@ const FRAMES: u8 = 2;
 plain! {
     enum Age { Fresh, Stale, Idle, }
 
-    /// What has the frame.
+    /// The holder of the frame.
     enum Has { Nothing, Filler, Reader, }
 
     /// The next step of the thread that replaces pages.
@@ -61,7 +61,7 @@ enum Mutant {
     LoansStale,
     /// A tenure begins while a process of the one before can write.
     BeginsEarly,
-    /// What was read of an earlier tenure makes the frame fresh.
+    /// A read of an earlier tenure makes the frame fresh.
     AnyTenure,
     /// The frame is idle while a reader has it.
     IdleWhileRead,

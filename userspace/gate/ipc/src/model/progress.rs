@@ -11,7 +11,7 @@ use super::search::{Model, Steps, is_caught, passes};
 
 const CALLERS: usize = 2;
 const NAMES: [&str; CALLERS] = ["T0", "T1"];
-/// What each of them waits for: all of it, more than comes, or another frame, of which nothing comes.
+/// The bytes that each caller waits for: all of it, more than comes, or another frame, of which nothing comes.
 const WANTS: [[u8; CALLERS]; 3] = [[2, 1], [3, 1], [ANOTHER, 1]];
 const ANOTHER: u8 = u8::MAX;
 /// Steps of the frame, before its end.
@@ -35,7 +35,7 @@ plain! {
         stopped: bool,
     }
 
-    /// What comes next of a step of the frame.
+    /// The next part of a poller's step of the frame.
     enum Poller { Write, Tell, LookAtWanted, Notify, WakeOne, Paused, Done, }
 
     enum Other { Idle, Notify, WakeOne, Done, }
@@ -43,7 +43,7 @@ plain! {
     struct State {
         /// In memory.
         bytes: u8,
-        /// What the progress word says.
+        /// Value of the progress word.
         stands: u8,
         ended: bool,
         wanted: u8,

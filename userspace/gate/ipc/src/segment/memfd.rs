@@ -190,7 +190,7 @@ impl Memfd {
     /// closes the file unless the kernel still uses pages of it: [`PinnedPages::give_back`].
     ///
     /// # Errors
-    /// What is still in use.
+    /// The pages that the kernel still uses.
     pub fn give_back(self) -> Result<(), PinnedPages> {
         let Self { file, mapping, .. } = self;
         let bytes = mapping.len();

@@ -36,7 +36,7 @@ pub struct FrameMeta {
     pub bytes_missing: u32,
     /// The first missing ranges; unused entries are empty. Of a converted session in its source's buffer.
     pub missing: [MissingRange; MISSING_RANGES],
-    /// What the essence says of its units; video: which field of a frame it is.
+    /// The essence's own mark of a unit; video: which field of a frame it is.
     pub tag: u32,
     /// The time that the RTP timestamp names: nanoseconds since the SMPTE Epoch (TAI). 0 if it is not
     /// known, because sender and daemon follow different clocks.

@@ -1,4 +1,4 @@
-//! Memory files and what lies where in them.
+//! Memory files and their layout.
 //!
 //! Not here: what the words mean ([`crate::words`]).
 

@@ -126,6 +126,7 @@ impl FrameWord {
         let ready = FrameTag::new(serial, 0, FrameState::Ready).encode();
         let held = FrameTag::new(serial, slot, FrameState::Held).encode();
         let order = mutant!("frame: taken relaxed", Ordering::Relaxed, Ordering::AcqRel);
+        // Relaxed if it fails: then the caller reads nothing of the frame.
         self.0
             .compare_exchange(ready, held, order, Ordering::Relaxed)
             .is_ok()
@@ -142,6 +143,7 @@ impl FrameWord {
         );
         let held = FrameTag::new(loan, slot, FrameState::Held).encode();
         let released = FrameTag::new(loan, slot, FrameState::Released).encode();
+        // SeqCst: the caller then reads the kick, another word, and that load must not go ahead of this store.
         let order = mutant!("frame: put relaxed", Ordering::Relaxed, Ordering::SeqCst);
         let result = self
             .0
@@ -158,6 +160,7 @@ impl FrameWord {
             self.clear();
             return true;
         }
+        // A caller may take it now: one of the two exchanges fails.
         self.0
             .compare_exchange(
                 FrameTag::new(serial, 0, FrameState::Ready).encode(),

@@ -40,6 +40,7 @@ impl Kick {
     /// notify. SYNC: kick, last-to-leave.
     #[inline(always)]
     pub fn take(&self, is_user_inside: impl FnOnce() -> bool) -> bool {
+        // No drain waits in most calls: they pay for one load, not for the fence nor the look at other slots.
         self.0.load(Ordering::Acquire) != 0 && self.take_as_last(is_user_inside)
     }
 

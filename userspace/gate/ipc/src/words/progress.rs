@@ -78,6 +78,7 @@ impl ProgressWord {
             Ordering::Relaxed,
             Ordering::SeqCst
         );
+        // A swap, not a store: it is the fence before the poller reads the wanted word.
         self.0.swap(to.encode(), order);
         if !mutant!("progress: no fence after it is stored") {
             sync::full();

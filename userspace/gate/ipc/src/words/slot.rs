@@ -143,6 +143,7 @@ impl Slot {
             }
             count
         } else {
+            // Several threads count here, or membarrier does not reach this process: the caller pays for the fence.
             let count = self.count.fetch_add(1, Ordering::SeqCst);
             crate::sync::full();
             count
@@ -254,7 +255,7 @@ pub fn readings(slots: &[Slot], high: u32) -> impl DoubleEndedIterator<Item = Sl
     own.chain([shared]).map(read)
 }
 
-/// Those that count a user of a session whose closed gate is `gate`.
+/// The slots that count a user of a session whose closed gate is `gate`.
 pub fn users(slots: &[Slot], high: u32, gate: u32) -> impl DoubleEndedIterator<Item = SlotReading> {
     let shared = slots.len() - 1;
     readings(slots, high).filter(move |it| it.is_user(gate, usize::from(it.index) == shared))

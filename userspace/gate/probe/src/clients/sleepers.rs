@@ -107,7 +107,7 @@ pub(crate) fn asleep_on<M: ReadAt + ?Sized>(
     Ok(asleep)
 }
 
-/// What this thread has run so far.
+/// Processor time of this thread so far.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.try_into().unwrap_or_default()

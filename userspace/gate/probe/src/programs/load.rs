@@ -1,15 +1,21 @@
 //! Loads the object and its programs.
 
-use aya::Ebpf;
+use std::collections::BTreeMap;
+use std::env::consts::ARCH;
+use std::thread;
+
 use aya::maps::Map;
 use aya::programs::{RawTracePoint, UProbe};
+use aya::{Ebpf, EbpfLoader};
 use onair_ebpf::layout::Settings;
 use onair_ebpf::names;
 use onair_ebpf::process::own_pid_namespace;
+use seccompiler::{
+    BackendError, BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter,
+};
 
 use crate::config::ProbeConfig;
 use crate::error::{ProbeError, classify};
-use crate::programs::loader::loader;
 use crate::programs::maps::Maps;
 use crate::programs::multi::Multi;
 use crate::programs::types::KernelTypes;
@@ -110,4 +116,34 @@ fn program_error(name: &'static str) -> impl Fn(aya::programs::ProgramError) -> 
             }
         })
     }
+}
+
+/// A loader without the kernel's types, which `EbpfLoader::new` of aya 0.14 reads and parses all before it can be given
+/// others ([`super::reduced`]). In a thread that cannot open files it does without.
+pub(super) fn loader() -> EbpfLoader<'static> {
+    let made = thread::Builder::new()
+        .name("onair-loader".into())
+        .spawn(|| {
+            if let Err(error) = open_no_files() {
+                tracing::debug!(%error, "the loader reads all types of the kernel");
+            }
+            EbpfLoader::new()
+        });
+    let made = made.ok().and_then(|thread| thread.join().ok());
+    made.unwrap_or_default()
+}
+
+/// From now on openat(2) fails in the calling thread.
+fn open_no_files() -> Result<(), Error> {
+    apply_filter(&filter()?)
+}
+
+fn filter() -> Result<BpfProgram, BackendError> {
+    SeccompFilter::new(
+        BTreeMap::from([(libc::SYS_openat, Vec::new())]),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EACCES.unsigned_abs()),
+        TargetArch::try_from(ARCH)?,
+    )?
+    .try_into()
 }

@@ -3,7 +3,6 @@
 pub(crate) mod descriptors;
 pub(crate) mod instructions;
 pub(crate) mod load;
-mod loader;
 pub(crate) mod maps;
 pub(crate) mod multi;
 pub(crate) mod openings;

@@ -11,7 +11,7 @@ use crate::programs::reduced::RawTypes;
 
 const KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
-/// What was read, while anything has it: a process has one kernel.
+/// The types, while a value of them exists: a process has one kernel.
 static READ: Mutex<Weak<Types>> = Mutex::new(Weak::new());
 
 /// The kernel's types, as far as a program needs them. To read them takes some 4 ms: while one exists, the others are the

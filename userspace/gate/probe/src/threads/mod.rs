@@ -1,4 +1,4 @@
-//! The probe's threads: each does what may take long or hang.
+//! The probe's threads, for work that may take long or hang.
 
 pub(crate) mod arm;
 pub(crate) mod fair;

@@ -1,4 +1,4 @@
-//! What the driver does after an event.
+//! Effects: the driver's work after an event.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use onair_ipc::slot::SlotReading;
 use serde::{Serialize, Serializer};
 
 use crate::boundary::event::{Destroy, Exit};
-use crate::boundary::evidence::Evidence;
+use crate::boundary::facts::Evidence;
 use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::AttachRefusal;
@@ -190,7 +190,7 @@ impl<R> Effects<R> {
         self.push(Effect::Note(note));
     }
 
-    /// What was settled for users that could not settle it themselves.
+    /// Notes the operations that were settled for users that could not settle them themselves.
     pub(crate) fn reconciled(&mut self, settled: Option<Reconciled>) {
         if let Some(reconciled) = settled {
             self.note(Note::Reconciled { reconciled });

@@ -1,4 +1,4 @@
-//! What happens to a session.
+//! Events of a session.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,11 +1,9 @@
-//! What the core and the daemon say to each other: events in, effects and answers out, a view of the
-//! world, and the poller's half of a session.
+//! The core's boundary: events in, effects and answers out, a view of the world, and the poller's half of a session.
 //!
 //! Nothing here decides.
 
 pub(crate) mod effect;
 pub(crate) mod event;
-pub(crate) mod evidence;
 pub(crate) mod facts;
 pub(crate) mod note;
 pub(crate) mod recorded;

@@ -1,4 +1,4 @@
-//! What happened to a session, for the log and the event stream.
+//! Notes about a session, for the log and the event stream.
 
 use onair_api::{
     Eviction, EvictionCause, Operation, ProblemCode, Reconciled, ReconciledCause, Who,
@@ -74,7 +74,7 @@ pub enum Note {
     ProtocolBroken {
         /// Its attachment.
         attachment: u64,
-        /// What it wrote.
+        /// The violation.
         violation: Violation,
     },
     /// A client is evicted; its frames are not taken back yet.

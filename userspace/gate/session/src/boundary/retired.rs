@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Memory that a process may still have mapped.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RetiredMemory {
-    /// What clients had.
+    /// Memory of clients.
     pub clients: Vec<ClientMemory>,
     /// Frames of the session itself.
     pub own: Vec<FrameMemory>,

@@ -104,7 +104,7 @@ impl Evicted {
     }
 }
 
-/// What happened to the frames that were pending when a flush started.
+/// Fates of the frames that were pending when a flush started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlushReport {
     /// Identifies the request.

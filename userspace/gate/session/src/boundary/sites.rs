@@ -1,8 +1,8 @@
-//! What is known of the probe's sites in a client's process.
+//! State of the probe's sites in a client's process.
 
 use serde::{Deserialize, Serialize};
 
-/// What is known of the probe's sites in one client's process.
+/// State of the probe's sites in one client's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sites {
     /// Each site has the kernel's breakpoint, and no thread sleeps on the session's event counts.

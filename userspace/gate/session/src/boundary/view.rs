@@ -1,4 +1,4 @@
-//! What the core sees of the world.
+//! The core's view of the world.
 
 use std::time::Duration;
 
@@ -32,9 +32,8 @@ impl Moment {
     }
 }
 
-/// What the core asks while it handles an event, because the answer depends on what the event has
-/// done so far; all else is in [`Facts`](crate::Facts). Nothing here changes anything, and each
-/// answer is a plain value.
+/// Questions that the core asks while it handles an event, because the answer depends on what the event has done so
+/// far; all else is in [`Facts`](crate::Facts). Nothing here changes anything, and each answer is a plain value.
 pub trait View {
     /// Asks a question, of the view itself or of shared words: each goes through here, so that
     /// a trace has the answers, and a

@@ -15,7 +15,7 @@ use crate::boundary::effect::{Effect, PollerCommand};
 use crate::boundary::event::Admission;
 use crate::boundary::note::Note;
 use crate::boundary::runtime::{AttachRefusal, Runtime};
-use crate::lifecycle::Place;
+use crate::lifecycle::RuntimeHolder;
 use crate::state::Turn;
 use crate::state::clients::Clients;
 use crate::state::clients::attachment::Attachment;
@@ -52,14 +52,14 @@ impl Clients {
             sites: Default::default(),
         };
         match turn.life.lifecycle.place() {
-            Place::Here(runtime) => {
+            RuntimeHolder::Here(runtime) => {
                 if let Err(refused) = turn.view.attach(&mut **runtime, lender, frames) {
                     attachment.close(AttachmentState::Gone, &mut turn.effects);
                     turn.effects.push(Effect::NotAdmitted(refused));
                     return;
                 }
             }
-            Place::Poller | Place::Returning => {
+            RuntimeHolder::Poller | RuntimeHolder::Returning => {
                 turn.effects
                     .poller(PollerCommand::Attach { lender, frames });
             }

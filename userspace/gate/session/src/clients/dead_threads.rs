@@ -1,4 +1,4 @@
-//! Settles what threads and processes left behind that ended or released their memory.
+//! Settles the residue of threads and processes that ended or released their memory.
 //!
 //! A thread may exit anywhere inside a call. It then leaves a slot that counts it for ever (W1 would never be
 //! zero), perhaps a frame that it had taken and no thread received, a wake-up that it had consumed, and a kick
@@ -46,7 +46,7 @@ use onair_mutant::mutant;
 use crate::boundary::effect::{Effect, Effects, PollerCommand, ThreadQuestion};
 use crate::boundary::event::Exit;
 use crate::boundary::runtime::Runtime;
-use crate::lifecycle::Place;
+use crate::lifecycle::RuntimeHolder;
 use crate::state::Turn;
 use crate::state::asking::Asking;
 use crate::state::clients::Clients;
@@ -144,7 +144,7 @@ impl DeadThreads {
     pub(crate) fn settle_exits<R: Runtime>(&mut self, turn: &mut Turn<R>, clients: &mut Clients) {
         let now = turn.now();
         self.exits = Due::default();
-        let is_returning = matches!(turn.life.lifecycle.place(), Place::Returning);
+        let is_returning = matches!(turn.life.lifecycle.place(), RuntimeHolder::Returning);
         for attachment in clients.attached.values_mut() {
             if attachment.exits.is_empty() {
                 continue;
@@ -265,13 +265,13 @@ impl DeadThreads {
     ) {
         for slot in residue {
             match turn.life.lifecycle.place() {
-                Place::Here(runtime) => {
+                RuntimeHolder::Here(runtime) => {
                     let frames = turn.view.credit_thread(&mut **runtime, number, &slot);
                     reclaim_slot(turn, clients, number, &slot, frames);
                 }
-                Place::Poller => self.ask_for_credit(turn, clients, number, slot),
+                RuntimeHolder::Poller => self.ask_for_credit(turn, clients, number, slot),
                 // The ledger is in transit: retry when it is here.
-                Place::Returning => self.look = true,
+                RuntimeHolder::Returning => self.look = true,
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::boundary::effect::PollerCommand;
 use crate::boundary::note::Note;
 use crate::boundary::runtime::{Evicted, Runtime};
 use crate::boundary::ticket::EvictionTicket;
-use crate::lifecycle::Place;
+use crate::lifecycle::RuntimeHolder;
 use crate::state::Turn;
 use crate::state::audit::Audit;
 use crate::state::clients::Clients;
@@ -98,6 +98,7 @@ impl Clients {
         let Some(attachment) = self.attached.remove(&number) else {
             return;
         };
+        // Before the close: it sends the callers out.
         let callers_inside = turn.view.calls(&attachment.memory);
         attachment.close(AttachmentState::Revoked, &mut turn.effects);
         let who = &attachment.who;
@@ -126,9 +127,12 @@ impl Clients {
         self.evicted.list.insert(number, evicted_client);
         turn.life.rescan.begin(turn.now());
         match turn.life.lifecycle.place() {
-            Place::Here(_) => self.settle_evictions(turn),
-            Place::Poller | Place::Returning if mutant!("evict: the poller is not told") => {}
-            Place::Poller | Place::Returning => turn.effects.poller(PollerCommand::Evict(number)),
+            RuntimeHolder::Here(_) => self.settle_evictions(turn),
+            RuntimeHolder::Poller | RuntimeHolder::Returning
+                if mutant!("evict: the poller is not told") => {}
+            RuntimeHolder::Poller | RuntimeHolder::Returning => {
+                turn.effects.poller(PollerCommand::Evict(number))
+            }
         }
     }
 
@@ -223,9 +227,9 @@ impl EvictedClients {
         };
         if evicted_client.eviction.frames_set_aside > 0 {
             match turn.life.lifecycle.place() {
-                Place::Here(runtime) => runtime.release(|it| it == number),
+                RuntimeHolder::Here(runtime) => runtime.release(|it| it == number),
                 // If the runtime is in transit to here, the frames are released on arrival.
-                Place::Poller | Place::Returning => {
+                RuntimeHolder::Poller | RuntimeHolder::Returning => {
                     turn.effects.poller(PollerCommand::Release(number))
                 }
             }

@@ -1,17 +1,21 @@
 //! How a client leaves a session, by itself or by dying.
 
+use std::time::Instant;
+
 use onair_api::{Problem, ProblemCode, ReconciledCause};
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
-use crate::boundary::effect::{Effect, Named, PollerCommand};
+use crate::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion};
 use crate::boundary::runtime::Runtime;
+use crate::boundary::sites::Sites;
 use crate::boundary::ticket::{Answer, Ticket};
-use crate::lifecycle::Place;
+use crate::lifecycle::RuntimeHolder;
 use crate::state::Turn;
 use crate::state::clients::Clients;
 use crate::state::clients::attachment::{Attachment, Leaving};
+use crate::state::clients::site_looks::{SiteCheck, SiteSchedule};
 
 /// Disconnected processes examined in one step, 0.5 ms each at most.
 const SWEEP: usize = 4;
@@ -76,10 +80,10 @@ impl Clients {
             return;
         }
         match turn.life.lifecycle.place() {
-            Place::Here(_) => self.settle_leaving(turn),
-            Place::Poller => turn.effects.poller(PollerCommand::Detach(number)),
+            RuntimeHolder::Here(_) => self.settle_leaving(turn),
+            RuntimeHolder::Poller => turn.effects.poller(PollerCommand::Detach(number)),
             // It comes back with the runtime.
-            Place::Returning => {}
+            RuntimeHolder::Returning => {}
         }
     }
 
@@ -156,6 +160,66 @@ impl Clients {
         self.swept = swept;
         for number in gone {
             self.leave(turn, number, Leaving::Ended(ReconciledCause::Detached));
+        }
+    }
+
+    /// A helper thread has looked at a client's sites.
+    pub(crate) fn sites_looked_at(&mut self, number: u64, check: SiteCheck) {
+        if let Some(attachment) = self.attached.get_mut(&number) {
+            attachment.sites.is_asked = false;
+            attachment.sites.last = Some(check);
+        }
+    }
+}
+
+impl SiteSchedule {
+    /// A user was seen: answers to earlier questions do not count.
+    pub(crate) fn forget(&mut self, now: Instant) {
+        self.since = Some(now);
+    }
+
+    /// Pid and sites of each client, for the witness.
+    pub(crate) fn known(
+        &self,
+        clients: &Clients,
+        now: Instant,
+    ) -> impl Iterator<Item = (u32, Sites)> {
+        clients.attached.values().map(move |it| {
+            let sites = match it.watched {
+                Some(_) => it.sites.known(self.since, now),
+                None => Sites::Unwatched,
+            };
+            (it.who.pid, sites)
+        })
+    }
+
+    /// Whether a verdict must wait for an answer about some client's sites.
+    pub(crate) fn is_awaited(&self, clients: &Clients, now: Instant) -> bool {
+        self.known(clients, now)
+            .any(|(_, sites)| matches!(sites, Sites::Unknown))
+    }
+
+    /// Helper threads look at the sites of those clients without a fresh answer.
+    pub(crate) fn look<R>(&mut self, turn: &mut Turn<R>, clients: &mut Clients) {
+        let now = turn.now();
+        let since = self.since;
+        let watched = |it: &&mut crate::Attachment| it.watched.is_some();
+        for attachment in clients.attached.values_mut().filter(watched) {
+            let rests = attachment.sites.last.as_ref().map(SiteCheck::rests_until);
+            let is_known = !matches!(attachment.sites.known(since, now), Sites::Unknown);
+            if is_known || attachment.sites.is_asked {
+                continue;
+            }
+            if let Some(until) = rests.filter(|until| *until > now) {
+                self.again.by(until);
+                continue;
+            }
+            attachment.sites.is_asked = true;
+            turn.effects.push(Effect::LookAtSites(SiteQuestion {
+                attachment: attachment.number,
+                pid: attachment.who.pid,
+                asked_at: now,
+            }));
         }
     }
 }

@@ -4,4 +4,3 @@ mod admission;
 mod dead_threads;
 mod evicting;
 mod leaving;
-mod sites;

@@ -1,4 +1,4 @@
-//! What becomes of a converted session that the daemon made for clients: it follows its source.
+//! Life of a converted session that the daemon made for clients: it follows its source.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl Followers {
     }
 }
 
-/// What one such session has followed so far.
+/// State of one such session.
 #[derive(Debug, Default)]
 struct Follower {
     /// Number of the source's start that it followed last; `None`: it followed the stop, or there was no start.
@@ -114,7 +114,7 @@ pub enum ConverterState {
     Dead,
 }
 
-/// What to do with the session.
+/// An action on the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FollowerAction {
     /// Start it, on another thread if its own is dead.

@@ -20,14 +20,14 @@ pub struct SessionInLayout {
     pub has_clients: bool,
 }
 
-/// What a client gets that wants a layout.
+/// The session for a client that wants a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayoutChoice {
     /// A place in this session, which exists.
     Share(u64),
-    /// One that is made when this one, which has no client, has ended.
+    /// A session that is made when this one, which has no client, has ended.
     After(u64),
-    /// One that is made now, if the source allows one more.
+    /// A session that is made now, if the source allows one more.
     Make,
 }
 

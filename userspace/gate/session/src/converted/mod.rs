@@ -1,5 +1,5 @@
-//! Sessions whose frames are those of another session: who makes them for clients, which source each has, and
-//! what becomes of those that follow their source. Looks in, steps out; no clock.
+//! Sessions whose frames are those of another session: sessions made for clients, the source of each, and the actions
+//! on those that follow their source. Looks in, steps out; no clock.
 
 pub(crate) mod follower;
 pub(crate) mod layouts;

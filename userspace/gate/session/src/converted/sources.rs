@@ -1,8 +1,8 @@
-//! Which source a converted session has, and what its problems say about it.
+//! The source of a converted session, and the problems that concern it.
 
 use onair_api::{SessionId, SessionState};
 
-/// What a converted session's source is, at a look.
+/// State of a converted session's source, at a look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SourceState {
     /// It runs.

@@ -50,13 +50,12 @@ use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
-use crate::certificate::Issue;
 use crate::ending::together::advance_all;
 use crate::lifecycle::Refusal;
 use crate::running::refuse_starts;
 use crate::state::clients::attachment::{Attachment, Leaving};
 use crate::state::rescan::Due;
-use crate::state::{Parts, Turn};
+use crate::state::{Issue, Parts, Turn};
 use crate::witness;
 use crate::witness::readings::{Member, WitnessReadings};
 
@@ -69,6 +68,7 @@ const SWEEP_PAUSE_WATCHED: Duration = Duration::from_millis(64);
 impl Parts {
     /// Begins to destroy a stopped session, or one that `destroy` stops.
     pub(crate) fn begin_destroy<R: Runtime>(&mut self, turn: &mut Turn<R>, mut destroy: Destroy) {
+        // First: with the runtime on a stalled poller W3 never says zero, and the stop would be for nothing.
         if let PollerFact::Stalled(why) = &turn.facts.poller
             && turn.life.runtime().is_none()
         {
@@ -92,6 +92,7 @@ impl Parts {
             }
             return;
         }
+        // Also for a session that was stopped before.
         if let Err(problem) = turn.view.check_probe() {
             return turn.effects.answer([destroy.refuse(problem)]);
         }
@@ -102,8 +103,8 @@ impl Parts {
         self.site_schedule.forget(turn.now());
         let now = turn.now();
         if waits {
-            // Callers that the stop woke want to leave on the cores that a look would take, some 20 µs a
-            // thread. Dead ones are looked for when something delays the session.
+            // Do not scan yet: a scan takes some 20 µs a thread, on the cores on which woken callers leave.
+            // Dead threads are looked for when something delays the session.
             turn.life.rescan.begin(now);
         } else {
             self.dead_threads.look_soon(turn);
@@ -155,6 +156,7 @@ impl Parts {
                 self.warnings.end();
             }
         }
+        // A rescan gives each client its four kicks anew.
         self.clients.forgive_kicks();
         if self.site_schedule.again.take(now) {
             self.answer_verdicts(turn);
@@ -250,6 +252,7 @@ impl<R: Runtime> Member<'_, '_, R> {
     pub(crate) fn conclude(&mut self, readings: Vec<Reading>) {
         self.parts.answer_verdicts(self.turn);
         let users = readings.iter().map(|reading| reading.users).sum();
+        // Fewer users: some kick had an effect.
         if users < std::mem::replace(&mut self.turn.life.rescan.users, users) {
             self.parts.clients.forgive_kicks();
         }
@@ -303,6 +306,7 @@ impl<R: Runtime> Member<'_, '_, R> {
         let aborts =
             operation == Operation::Abort && seen.no_caller_or_loan() && seen.pollers == Says::Zero;
         if found.destroyable || aborts {
+            // In a shutdown sessions end in the order of their priorities.
             if waits_for_turn && !mutant!("drain: a session does not wait for its turn") {
                 self.turn.effects.push(Effect::Ready);
                 // It is examined in its turn.
@@ -348,6 +352,7 @@ impl<R: Runtime> Member<'_, '_, R> {
                 None => return,
             },
         };
+        // A refusal reports all four witnesses.
         self.add_mapping(&mut readings);
         self.give_up(code, found.reason, readings);
     }
@@ -407,6 +412,7 @@ impl<R: Runtime> Member<'_, '_, R> {
             .with_verdict(verdict);
         let stopped = destroy.stops;
         self.turn.refuse_with_users(destroy, problem);
+        // The refused destroy had stopped it: its users go on.
         if stopped {
             self.parts.start(self.turn, Ticket::unread());
         }
@@ -433,6 +439,7 @@ impl<R: Runtime> Member<'_, '_, R> {
             requester: destroy.who.clone(),
             readings,
         };
+        // Before the memory is taken: the evidence counts its bytes and names its holders.
         let evidence = issue.evidence(self.parts, self.turn);
         let Some(destroy) = self.turn.life.lifecycle.end() else {
             unreachable!("it drained a moment ago");

@@ -7,9 +7,8 @@ use onair_mutant::mutant;
 use crate::boundary::effect::{Effect, Named};
 use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
-use crate::certificate::Issue;
 use crate::running::refuse_starts;
-use crate::state::{Parts, Turn};
+use crate::state::{Issue, Parts, Turn};
 use crate::witness::readings::Member;
 
 impl Parts {

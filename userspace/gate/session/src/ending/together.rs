@@ -27,9 +27,9 @@ use crate::witness::readings::Member;
 pub struct Examined<'a, R> {
     /// The session.
     pub core: &'a mut SessionCore<R>,
-    /// What is known of it.
+    /// Facts about it.
     pub facts: Facts,
-    /// What it sees.
+    /// Its view of the world.
     pub view: &'a dyn View,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::transitions::TRANSITIONS;
-use super::{HandBack, Lifecycle, Place, Refusal, Start, Stop};
+use super::{HandBack, Lifecycle, Refusal, RuntimeHolder, Start, Stop};
 
 /// Length of each sequence: 823,543 of them, in under a second.
 const DEPTH: usize = 7;
@@ -212,7 +212,7 @@ impl Subject {
         assert_eq!(shown, model.shown);
         assert_eq!(self.poller.is_some(), model.at_poller);
         // W3: the runtime is here exactly when no poller has it, until it goes with the session.
-        let is_here = matches!(self.life.place(), Place::Here(_));
+        let is_here = matches!(self.life.place(), RuntimeHolder::Here(_));
         let is_over = shown == Shown::Destroyed;
         assert_eq!(is_here, !model.at_poller && !is_over);
         assert_eq!(self.life.runtime().is_some(), is_here);

@@ -1,10 +1,10 @@
-//! What the core of the shutdown and its driver say to each other.
+//! Events and steps between the core of the shutdown and its driver.
 
 use std::time::{Duration, Instant};
 
 use onair_api::SessionState;
 
-/// What has happened.
+/// An event of the shutdown.
 #[derive(Clone, Debug)]
 pub enum ShutdownEvent {
     /// The clients of these sessions are to be told that the daemon exits.
@@ -35,7 +35,7 @@ pub struct ShutdownOrder {
     pub sessions: Vec<ToEnd>,
     /// Until when users may take to leave.
     pub deadline: Instant,
-    /// What happens to sessions in use at the deadline.
+    /// Remedy for sessions in use at the deadline.
     pub remedy: Remedy,
     /// How long the remedy may take.
     pub quiesce: Duration,
@@ -50,13 +50,13 @@ pub struct ToEnd {
     pub id: u64,
     /// Its place in the order: the lowest number is first.
     pub priority: u8,
-    /// What it has to do with the last units.
+    /// Its part in the last units.
     pub last_units: LastUnits,
     /// Its state.
     pub state: SessionState,
 }
 
-/// What a session has to do with the last units that this daemon sends.
+/// A session's part in the last units that this daemon sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LastUnits {
     /// It sends: its stop finishes what was submitted.
@@ -67,7 +67,7 @@ pub enum LastUnits {
     Receives,
 }
 
-/// What happens to a session that is still in use at the deadline.
+/// Remedy for a session that is still in use at the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// It is left as it is.

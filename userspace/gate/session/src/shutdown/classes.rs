@@ -31,7 +31,7 @@ pub(super) struct Classes {
     is_retried: bool,
 }
 
-/// What follows when every destroy of the current class has begun.
+/// The next step when every destroy of the current class has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextStep {
     /// The next class begins.
@@ -91,7 +91,7 @@ impl Classes {
         None
     }
 
-    /// What follows when [`Self::next`] has no more. `is_up`: nothing is waited for.
+    /// The next step when [`Self::next`] has no more. `is_up`: nothing is waited for.
     pub(super) fn advance(&mut self, roster: &Roster, is_up: bool, now: Instant) -> NextStep {
         let is_draining = |id: &u64| roster.is_draining(*id);
         let soon = self.stopped_at + SOON;

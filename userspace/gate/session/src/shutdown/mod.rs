@@ -20,29 +20,36 @@
 //! | `boundary` | what the core and its driver say to each other |
 //! | `roster` | the sessions, as far as the shutdown knows them |
 //! | `classes` | which session is destroyed when |
-//! | `examinations` | which sessions are looked at, and which end, next |
-//! | `finishing` | until when receivers go on for senders |
-//! | `count` | when the remaining users are counted |
 //! | `drain` | the phases from the first stop to the end |
 
 mod boundary;
 mod classes;
-mod count;
 mod drain;
-mod examinations;
-mod finishing;
 mod roster;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_api::SessionOutcome;
 use onair_mutant::mutant;
 
+use self::drain::Drain;
+use roster::Roster;
+
 pub use self::boundary::{
     LastUnits, Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
-use self::drain::Drain;
+
+/// How long senders may finish what was submitted: more than the longest unit (23.98 a second).
+const LONGEST: Duration = Duration::from_millis(50);
+/// With less time until the deadline receivers stop at once: they have to end, too.
+const ENOUGH: Duration = Duration::from_secs(1);
+/// How long the last packets may be on their way, and a client may need to take their unit.
+const ON_THE_WAY: Duration = Duration::from_millis(2);
+/// Sessions that are destroyed in one effect. More would make a step longer, and each no cheaper.
+const TOGETHER: usize = 16;
+/// How often sessions may be examined once time is up, beside twice for each.
+const MORE: usize = 32;
 
 /// The shutdown of all sessions, from before it begins.
 #[derive(Debug, Default)]
@@ -70,8 +77,7 @@ impl ShutdownCore {
         }
     }
 
-    /// What is to be done now. All clients are told before the first session stops: before a caller
-    /// gets `EAGAIN`.
+    /// The next step. All clients are told before the first session stops: before a caller gets `EAGAIN`.
     #[must_use]
     pub fn next(&mut self, now: Instant) -> ShutdownStep {
         let late = mutant!("shutdown: clients are told after the stops")
@@ -88,5 +94,77 @@ impl ShutdownCore {
     /// How each session ended, in the order of the stops. What is left counts as abandoned.
     pub fn outcomes(&self) -> impl Iterator<Item = (u64, SessionOutcome)> {
         self.drain.iter().flat_map(Drain::outcomes)
+    }
+}
+
+/// The units that stopped senders finish: receivers of this daemon may be waiting for them.
+#[derive(Debug)]
+struct Finishing {
+    /// Senders whose pollers have their runtimes.
+    senders: BTreeSet<u64>,
+    latest: Instant,
+    until: Instant,
+}
+
+impl Finishing {
+    /// Of a shutdown whose users have until `deadline`.
+    fn new(now: Instant, deadline: Instant) -> Self {
+        let has_time = deadline.saturating_duration_since(now) >= ENOUGH;
+        Self {
+            senders: BTreeSet::new(),
+            latest: if has_time { now + LONGEST } else { now },
+            until: now,
+        }
+    }
+
+    /// A sender is being stopped.
+    fn begin(&mut self, id: u64) {
+        self.senders.insert(id);
+        self.until = self.latest;
+    }
+
+    /// The runtime of a session is back.
+    fn end(&mut self, id: u64, now: Instant) {
+        if self.senders.remove(&id) && self.senders.is_empty() {
+            self.until = self.latest.min(now + ON_THE_WAY);
+        }
+    }
+
+    /// When receivers stop.
+    fn until(&self) -> Instant {
+        self.until
+    }
+}
+
+/// Sessions that are to be examined.
+#[derive(Debug, Default)]
+struct Examinations {
+    /// Something happened to sessions which the witnesses have not been asked about.
+    is_due: bool,
+    /// Priority and id of sessions that can be destroyed now.
+    ready: BTreeSet<(u8, u64)>,
+    /// How many more may come. A session to which something happens all the time does not delay the end.
+    left: usize,
+}
+
+impl Examinations {
+    /// From now on each session may be examined as its destroy begins, and as that gives up.
+    fn allow_each(&mut self, roster: &Roster) {
+        self.left = 2 * roster.order().count() + MORE;
+    }
+
+    /// The next one. While users have time, all that happened is looked at before the first session is
+    /// destroyed: of those that become empty together, the lowest priority number is first. Once time is up
+    /// no session waits for looks at others.
+    fn next(&mut self, is_up: bool) -> Option<ShutdownEffect> {
+        let is_first = is_up || mutant!("shutdown: sessions end before all are examined");
+        let ends = is_first && !self.ready.is_empty();
+        if !ends && std::mem::take(&mut self.is_due) && self.left > 0 {
+            self.left -= 1;
+            return Some(ShutdownEffect::Examine);
+        }
+        let some = std::iter::from_fn(|| self.ready.pop_first());
+        let some: Vec<u64> = some.take(TOGETHER).map(|(_, id)| id).collect();
+        (!some.is_empty()).then_some(ShutdownEffect::EndInTurn(some))
     }
 }

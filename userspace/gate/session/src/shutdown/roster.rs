@@ -109,7 +109,7 @@ impl Roster {
         self.is_living(id) && !self.is_draining(id)
     }
 
-    /// Those that exist, by priority.
+    /// Sessions that exist, by priority.
     pub(super) fn living(&self) -> Vec<u64> {
         self.order().filter(|id| self.is_living(*id)).collect()
     }

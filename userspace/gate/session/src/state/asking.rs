@@ -1,4 +1,4 @@
-//! What the core asks in the middle of an event: of the kernel, of shared words, of the runtime.
+//! Questions of the core in the middle of an event: to the kernel, to shared words, to the runtime.
 
 use onair_api::{Problem, Reading, SessionId};
 use onair_ipc::fence::Fence;

@@ -1,4 +1,4 @@
-//! Collects the content of a session's certificate: steps, counts, and what was settled for others.
+//! Collects the content of a session's certificate: steps, counts, and the operations settled for others.
 
 use onair_api::{
     Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,

@@ -1,4 +1,4 @@
-//! How far a session is in its life, and what is noted of it.
+//! The life of a session: its state, its runs, and the notes for its certificate.
 
 use std::time::Instant;
 

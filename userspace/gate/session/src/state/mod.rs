@@ -5,8 +5,8 @@
 //! | [`Life`] | lifecycle with the runtime, runs, audit, memory left behind, rescans | each file, through [`Turn`] |
 //! | [`Clients`] | attached, leaving and evicted clients | `clients/admission.rs`, `leaving.rs`, `evicting.rs` |
 //! | [`DeadThreads`] | which looks at threads are due, requests for credit | `clients/dead_threads.rs` |
-//! | [`SiteSchedule`] | when sites are looked at, and since when an answer counts | `clients/sites.rs` |
-//! | [`Flushes`] | open flushes | `flushing.rs` |
+//! | [`SiteSchedule`] | when sites are looked at, and since when an answer counts | `clients/leaving.rs` |
+//! | [`Flushes`] | open flushes | `flushes.rs` |
 //! | [`Warnings`] | when to warn that users remain | `warnings.rs` |
 //!
 //! `dispatch.rs` gives an event to the part that it concerns, with the turn: the facts, what may be asked
@@ -32,7 +32,9 @@ pub(crate) mod warnings;
 
 use std::time::Instant;
 
-use onair_api::{Direction, Reading, Says, SessionId, SessionName, SessionState, Verdict};
+use onair_api::{
+    Direction, Operation, Reading, Says, SessionId, SessionName, SessionState, Verdict, Who,
+};
 use onair_ipc::frames::FrameMemory;
 use serde::{Deserialize, Serialize};
 
@@ -43,12 +45,14 @@ use self::clients::thread_looks::DeadThreads;
 use self::flushes::Flushes;
 use self::life::Life;
 use self::trace::Trace;
-pub(crate) use self::turn::Turn;
 use self::warnings::Warnings;
+use crate::boundary::facts::Evidence;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::Ticket;
-use crate::lifecycle::Place;
+use crate::lifecycle::RuntimeHolder;
+
+pub(crate) use self::turn::Turn;
 
 /// The core of one session. `R` is the poller's half of it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,8 +63,8 @@ pub struct SessionCore<R> {
     pub(crate) trace: Trace,
 }
 
-/// What a session has beside its life. Each part owns a state and the code that changes it; what concerns several parts
-/// is done here, in the order in which it must happen: stop and start, destroy, quarantine, verdicts.
+/// State of a session beside its life. Each part owns a state and the code that changes it; what concerns several
+/// parts is done here, in the order in which it must happen: stop and start, destroy, quarantine, verdicts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Parts {
     /// Frames of a receive or local session, shared by its clients.
@@ -135,11 +139,11 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Where the runtime is.
     #[must_use]
-    pub fn place(&mut self) -> Place<&mut R> {
+    pub fn place(&mut self) -> RuntimeHolder<&mut R> {
         match self.life.lifecycle.place() {
-            Place::Here(runtime) => Place::Here(runtime),
-            Place::Poller => Place::Poller,
-            Place::Returning => Place::Returning,
+            RuntimeHolder::Here(runtime) => RuntimeHolder::Here(runtime),
+            RuntimeHolder::Poller => RuntimeHolder::Poller,
+            RuntimeHolder::Returning => RuntimeHolder::Returning,
         }
     }
 
@@ -209,6 +213,16 @@ impl<R: Runtime> SessionCore<R> {
     pub fn warnings(&self) -> (u64, bool) {
         (self.parts.warnings.count(), self.parts.warnings.blocked())
     }
+
+    /// Size of the frames that evicted senders and senders that left still have, in bytes, with the sender's user;
+    /// a user may come several times.
+    pub fn left_frame_bytes(&self) -> impl Iterator<Item = (u32, u64)> {
+        let evicted = self.parts.clients.evicted.list.values();
+        let evicted = evicted.map(|it| (it.attachment.who.uid, it.attachment.frames.as_ref()));
+        let retired = self.life.retired.clients.iter();
+        let all = evicted.chain(retired.map(|it| (it.uid, it.frames.as_ref())));
+        all.filter_map(|(uid, frames)| Some((uid, frames?.len() as u64)))
+    }
 }
 
 impl Parts {
@@ -220,6 +234,7 @@ impl Parts {
             runs,
             ..
         } = life;
+        // A session that is ready waits for its turn, also beyond the deadline.
         let deadline = lifecycle
             .destroy()
             .and_then(|destroy| destroy.deadline)
@@ -252,5 +267,35 @@ impl Parts {
         self.clients.memories().any(|it| view.is_in_use(it))
             || view.blocked().iter().any(is_blocked)
             || turn.life.loaned(view).is_some_and(|loaned| loaned > 0)
+    }
+}
+
+/// The request that an evidence is for.
+pub(crate) struct Issue {
+    pub(crate) operation: Operation,
+    pub(crate) deadline_ms: Option<u64>,
+    pub(crate) requester: Who,
+    pub(crate) readings: Vec<Reading>,
+}
+
+impl Issue {
+    /// The content of the certificate.
+    pub(crate) fn evidence<R: Runtime>(self, parts: &Parts, turn: &Turn<R>) -> Box<Evidence> {
+        let Life { runs, audit, .. } = &*turn.life;
+        Box::new(Evidence {
+            operation: self.operation,
+            deadline_ms: self.deadline_ms,
+            requester: self.requester,
+            generation: runs.generation,
+            stopped_before: audit.stopped_before.clone(),
+            steps: audit.steps(),
+            readings: self.readings,
+            reconciled: audit.reconciled.clone(),
+            evicted: audit.evicted.clone(),
+            disagreements: audit.disagreements.clone(),
+            counts: turn.life.counts(turn.view),
+            bytes: parts.memory(turn.life).bytes(),
+            held_by: parts.clients.holders().map(|it| it.who.pid).collect(),
+        })
     }
 }

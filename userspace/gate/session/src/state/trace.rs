@@ -1,5 +1,5 @@
-//! What happened to a session, as lines of JSON: a state, then each event with all that it was decided by
-//! and its effects. `replay` does it again.
+//! A trace of a session, as lines of JSON: a state, then each event with all that decided it and its effects.
+//! `replay` does it again.
 
 use std::mem::{Discriminant, discriminant, take};
 
@@ -108,7 +108,7 @@ impl<R: Runtime> SessionCore<R> {
         };
     }
 
-    /// What happened, as lines of JSON: `replay` takes them.
+    /// The trace, as lines of JSON: `replay` takes them.
     #[must_use]
     pub fn trace(&self) -> String {
         self.trace.text(self.life.id, &self.life.name)

@@ -46,7 +46,7 @@ pub fn without(count: u64, noun: &str) -> String {
     }
 }
 
-/// What follows from the readings.
+/// Conclusion from the readings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The session may be destroyed.

@@ -32,8 +32,7 @@ impl<'m, 'v, R: Runtime> Member<'m, 'v, R> {
 
 impl<R: Runtime> Member<'_, '_, R> {
     /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads all
-    /// witnesses: W1 first, so that a caller that follows the protocol and that W1 does not see is
-    /// not in W2 either.
+    /// witnesses: W1 first, so that W2 never shows a conforming caller that W1 missed.
     pub(crate) fn read(&mut self) -> Vec<Reading> {
         let fence = Fence::with_kicks(self.to_arm());
         let counted = self.count(&fence);
@@ -91,7 +90,7 @@ impl<R: Runtime> Member<'_, '_, R> {
     }
 }
 
-/// What each witness says.
+/// The reading of each witness.
 #[derive(Clone, Copy)]
 pub(crate) struct WitnessReadings {
     pub(crate) slots: Says,

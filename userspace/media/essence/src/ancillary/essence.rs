@@ -124,6 +124,6 @@ impl Essence for AncillaryStream {
         Some(AncillaryMonitor::default())
     }
 
-    /// What a sender says of itself changes no count.
+    /// A sender's declaration changes no count.
     fn declare(&self, _timing: &mut AncillaryMonitor) {}
 }

@@ -6,7 +6,7 @@ use super::words::{WORD, checksum, has_parity, pack, word};
 
 /// Words of a packet before its user data: six zero bits, channel, line and offset; DID, SDID and count.
 const HEAD: usize = 6;
-/// What fills a stream up between packets.
+/// Byte that fills a stream up between packets.
 const STUFFING: u8 = 0xff;
 
 /// Why bytes are no ANC packets of ST 2038.

@@ -1,4 +1,4 @@
-//! What the channels of a stream are.
+//! Assignment of a stream's channels.
 
 use std::fmt;
 

@@ -117,7 +117,7 @@ impl AudioFormat {
         self.channels
     }
 
-    /// What the channels are, if that is said.
+    /// Assignment of the channels, if the sender says it.
     #[must_use]
     pub const fn order(&self) -> Option<&ChannelOrder> {
         self.order.as_ref()

@@ -1,4 +1,4 @@
-//! What the packets of a stream show of its audio.
+//! Facts about a stream's audio that its packets show.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
-//! What lies between blocks of samples, by their timestamps.
+//! Gaps between blocks of samples, by their timestamps.
 
-/// What lies between a block and the one before it.
+/// Gap between a block and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Between {
     /// Nothing: it follows.

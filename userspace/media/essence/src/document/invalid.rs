@@ -1,4 +1,4 @@
-//! What is invalid in a specification, by field.
+//! Faults of a specification, by field.
 
 use std::ops::RangeInclusive;
 

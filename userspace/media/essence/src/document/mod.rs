@@ -1,4 +1,4 @@
-//! What the documents of all essences are made of.
+//! Building blocks of the documents of all essences.
 
 pub mod invalid;
 pub mod rows;

@@ -1,4 +1,4 @@
-//! What an essence says for people, as rows of a table.
+//! An essence's facts for people, as rows of a table.
 
 /// A document that is shown as a table.
 pub trait Rows {
@@ -9,7 +9,7 @@ pub trait Rows {
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// What the value is.
+    /// Name of the value.
     pub name: &'static str,
     /// The value.
     pub text: String,

@@ -1,9 +1,9 @@
-//! What the packets of a codestream carry.
+//! Contents of a codestream's packets.
 
 use crate::document::words::words;
 
 words! {
-    /// What a run of packets carries: `packetmode` of RFC 9134 §4.1.
+    /// Content of a run of packets: `packetmode` of RFC 9134 §4.1.
     #[derive(Default)]
     PacketMode {
         /// A frame or field: K is 0.

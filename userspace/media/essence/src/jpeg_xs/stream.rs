@@ -37,7 +37,7 @@ pub struct JpegXsStream {
     pub rate: FrameRate,
     /// Most bytes of a unit. A sender's units have so many.
     pub bytes: u32,
-    /// What a run of packets carries.
+    /// Content of a run of packets.
     pub mode: PacketMode,
     /// The slices of a unit are sent in order (`transmode=1`).
     pub in_order: bool,
@@ -53,7 +53,7 @@ pub struct JpegXsStream {
     pub sender_type: Option<SenderType>,
     /// Most packets that the network model may hold (`CMAX`).
     pub cmax: Option<u32>,
-    /// What the sender says of the pictures.
+    /// Appearance of the pictures as the sender declares it.
     pub appearance: Appearance,
     /// The version of the standard that the sender names (`SSN`).
     pub standard: Option<CompressedStandard>,

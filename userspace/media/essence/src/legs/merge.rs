@@ -3,8 +3,7 @@
 use onair_mutant::mutant;
 
 use super::config::MergeConfig;
-use super::counts::{JointCounts, LegCounts};
-use super::leg::Leg;
+use super::leg::{JointCounts, Leg, LegCounts};
 use super::onward::Onward;
 use super::path::Path;
 use super::skew::Skew;
@@ -41,7 +40,7 @@ pub(super) struct Front {
     pub(super) at_ns: u64,
 }
 
-/// What becomes of a packet.
+/// Treatment of a packet.
 pub(super) enum Fate {
     Pass,
     Drop,

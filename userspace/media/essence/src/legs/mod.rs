@@ -3,9 +3,7 @@
 //!
 //! The rules are those of RTP, the same for every essence. Ports and addresses do not belong here.
 
-mod class;
 mod config;
-mod counts;
 mod leg;
 mod merge;
 mod onward;
@@ -17,10 +15,10 @@ mod sort;
 mod tests;
 mod window;
 
-pub use class::{Class, UnknownClass};
 pub use config::MergeConfig;
-pub use counts::{JointCounts, LegCounts};
+pub use config::{Class, UnknownClass};
 pub use leg::Leg;
+pub use leg::{JointCounts, LegCounts};
 pub use merge::Merge;
 pub use onward::{Onward, Receiving};
 pub use skew::{Skew, SkewSecond};

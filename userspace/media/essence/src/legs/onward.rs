@@ -3,7 +3,7 @@
 use crate::receive::{Depacketise, Run, Sink};
 use crate::rtp::RtpHeader;
 
-/// What gets the packets of a merge.
+/// Receiver of a merge's packets.
 pub trait Onward {
     /// Whether it refuses this packet: then that takes no number of the stream.
     fn refuses(&self, rtp: &RtpHeader, payload: &[u8]) -> bool;

@@ -1,8 +1,8 @@
-//! What is known of one leg.
+//! State of one leg.
 
 use onair_mutant::mutant;
 
-use super::counts::LegCounts;
+use super::leg::LegCounts;
 use crate::pace::Losses;
 use crate::rtp::RtpHeader;
 use crate::source::Strangers;
@@ -28,7 +28,7 @@ struct Continuation {
     timestamp: u32,
 }
 
-/// What is known of one leg.
+/// State of one leg.
 #[derive(Debug, Default)]
 pub(super) struct Path {
     pub(super) counts: LegCounts,

@@ -3,7 +3,7 @@
 /// Where the bytes of one packet are. It is not `Clone`: its owner gives it back, once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "it is to be given back"]
-pub(super) struct Place {
+pub(super) struct StoredPacket {
     at: u32,
     bytes: u16,
 }
@@ -35,7 +35,7 @@ impl Places {
     }
 
     /// Copies a packet. `None` if it is larger than a place, or none is free.
-    pub(super) fn copy(&mut self, packet: &[u8]) -> Option<Place> {
+    pub(super) fn copy(&mut self, packet: &[u8]) -> Option<StoredPacket> {
         let bytes = u16::try_from(packet.len()).ok()?;
         if packet.len() > self.packet_bytes {
             return None;
@@ -43,17 +43,17 @@ impl Places {
         let at = self.free.pop()?;
         let start = at as usize * self.packet_bytes;
         self.bytes[start..start + packet.len()].copy_from_slice(packet);
-        Some(Place { at, bytes })
+        Some(StoredPacket { at, bytes })
     }
 
     /// The bytes of a packet.
-    pub(super) fn read(&self, place: &Place) -> &[u8] {
+    pub(super) fn read(&self, place: &StoredPacket) -> &[u8] {
         let start = place.at as usize * self.packet_bytes;
         &self.bytes[start..start + usize::from(place.bytes)]
     }
 
     /// The packet waits no more.
-    pub(super) fn give_back(&mut self, place: Place) {
+    pub(super) fn give_back(&mut self, place: StoredPacket) {
         self.free.push(place.at);
     }
 

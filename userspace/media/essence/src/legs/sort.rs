@@ -1,4 +1,4 @@
-//! What becomes of one packet of a leg.
+//! Treatment of one packet of a leg.
 
 use onair_mutant::mutant;
 

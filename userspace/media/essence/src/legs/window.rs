@@ -8,7 +8,7 @@ use arrayvec::ArrayVec;
 
 use super::leg::Leg;
 use super::onward::Onward;
-use super::places::{Place, Places};
+use super::places::{Places, StoredPacket};
 
 /// Packets passed on together.
 const BATCH: usize = 32;
@@ -16,13 +16,13 @@ const BATCH: usize = 32;
 /// Among the legs of a packet: it was set aside, and another can have its number.
 const ASIDE: u8 = 1 << 7;
 
-/// What is known of one packet.
+/// State of one packet.
 #[derive(Debug, Default)]
 struct Entry {
     number: u64,
     arrived: Arrived,
     /// Its bytes wait here.
-    place: Option<Place>,
+    place: Option<StoredPacket>,
 }
 
 /// A packet that came.
@@ -30,7 +30,7 @@ struct Entry {
 pub(super) struct Arrived {
     pub(super) at_ns: u64,
     pub(super) timestamp: u32,
-    /// What its payload begins with, and its length: see [`content`].
+    /// The first bytes of its payload, and its length: see [`content`].
     pub(super) content: [u8; 3],
     /// The legs that brought it, a bit each; 0: none.
     pub(super) legs: u8,
@@ -58,10 +58,10 @@ struct Kept {
     arrived: Arrived,
     /// Packets of its leg until it came.
     packets: u64,
-    place: Place,
+    place: StoredPacket,
 }
 
-/// Packets by their unwrapped number: as many after the next one as can wait, and as many before it. A [`Place`] leaves
+/// Packets by their unwrapped number: as many after the next one as can wait, and as many before it. A [`StoredPacket`] leaves
 /// the window's places for an entry or for what is kept, and goes back when that is replaced: none can be lost.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -161,7 +161,7 @@ impl Window {
 
     /// The only way to another entry.
     #[inline]
-    fn put(&mut self, number: u64, arrived: Arrived, place: Option<Place>) {
+    fn put(&mut self, number: u64, arrived: Arrived, place: Option<StoredPacket>) {
         let at = self.at(number);
         let entry = Entry {
             number,
@@ -196,7 +196,7 @@ impl Window {
         waits
     }
 
-    fn wait(&mut self, number: u64, arrived: Arrived, place: Option<Place>) {
+    fn wait(&mut self, number: u64, arrived: Arrived, place: Option<StoredPacket>) {
         if !self.waits(number) {
             self.waiting.push(Reverse(number));
         }
@@ -251,7 +251,7 @@ impl Window {
     }
 
     /// Takes the lowest packet out if its number is at most `next`. It stays known.
-    fn take(&mut self, next: u64) -> Option<(u64, Option<u32>, Option<Place>)> {
+    fn take(&mut self, next: u64) -> Option<(u64, Option<u32>, Option<StoredPacket>)> {
         let Reverse(number) = *self.waiting.peek()?;
         if number > next {
             return None;
@@ -278,7 +278,7 @@ impl Window {
         // Each turn takes one at least of those that wait.
         loop {
             let before = self.waiting.len();
-            let mut places = ArrayVec::<Place, BATCH>::new();
+            let mut places = ArrayVec::<StoredPacket, BATCH>::new();
             while !places.is_full() {
                 let (from, time) = end.unwrap_or((next, None));
                 let Some((number, timestamp, place)) = self.take(from) else {

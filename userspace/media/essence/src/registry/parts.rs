@@ -1,5 +1,5 @@
-//! What has one of each essence. Written out, so that a name leads to its place; an essence that is missing in a match does
-//! not compile.
+//! Types with one part for each essence. Written out, so that a name leads to its place; an essence that is missing
+//! in a match does not compile.
 
 use std::fmt::{self, Debug};
 
@@ -81,7 +81,7 @@ impl FormatDocument {
     }
 }
 
-/// What packets show of the format that they have; in JSON without the essence's name, which stands beside it:
+/// Facts about a format that packets show; in JSON without the essence's name, which stands beside it:
 /// [`SeenFormat::of_document`] reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -174,8 +174,7 @@ pub enum TimingDocument {
     JpegXs(JpegXsTiming),
 }
 
-/// What a session carries, and how its packets are sent. Always valid. In JSON it is a
-/// [`FormatDocument`].
+/// Format of a session's units, and how its packets are sent. Always valid. In JSON it is a [`FormatDocument`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "FormatDocument", try_from = "FormatDocument")]
 pub enum Format {

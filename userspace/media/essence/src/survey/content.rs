@@ -1,4 +1,4 @@
-//! What the payloads of a stream of audio or ancillary data carry.
+//! Contents of the payloads of a stream of audio or ancillary data.
 
 use super::format::StreamFormat;
 use super::guess::Guess;
@@ -18,7 +18,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// What reads the content of a stream in this format.
+    /// The reader of a stream's content in this format.
     #[must_use]
     pub fn of(format: &StreamFormat) -> Self {
         match (format.essence, format.form, format.clock_hz, format.samples) {

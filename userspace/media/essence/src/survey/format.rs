@@ -1,19 +1,22 @@
 //! The format of a stream: as a user says, as a session description says, or as guessed.
 
-use super::given::{Described, DescribedVideo, Given};
+use std::fmt;
+
+use serde::Serialize;
+
 use super::guess::{Guess, SampleForm, rate_of_units};
-use super::shown::{Shown, ShownVideo};
 use super::stream::Survey;
+use crate::audio::Coding;
 use crate::video::st2110_21::{Measurement, Reads, Stream};
 use crate::video::{RTP_CLOCK_HZ, Scan, SenderType};
 
 /// Lines of a frame whose packets do not show them.
 const USUAL_HEIGHT: u32 = 1080;
 
-/// What a stream is, as far as that is known.
+/// Format of a stream, as far as it is known.
 #[derive(Debug, Clone)]
 pub struct StreamFormat {
-    /// What it carries.
+    /// Its essence.
     pub essence: Guess,
     /// From a session description; otherwise a guess, or given.
     pub is_described: bool,
@@ -32,7 +35,7 @@ pub struct StreamFormat {
 impl StreamFormat {
     /// The format of a stream that `survey` has seen.
     #[must_use]
-    pub fn of(survey: &Survey, described: Option<&Described>, given: &Given) -> Self {
+    pub fn of(survey: &Survey, described: Option<&Described>, given: &UserFacts) -> Self {
         let essence = described.map_or_else(|| Guess::of(survey), |it| it.essence);
         let mut format = Self {
             essence,
@@ -76,7 +79,7 @@ impl StreamFormat {
         Measurement::with_many_levels(stream, levels).ok()
     }
 
-    fn video(&mut self, survey: &Survey, described: Option<&DescribedVideo>, given: &Given) {
+    fn video(&mut self, survey: &Survey, described: Option<&DescribedVideo>, given: &UserFacts) {
         self.clock_hz = Some(RTP_CLOCK_HZ);
         let mut guessed = Vec::new();
         let mut guess = |name: &'static str, is_known: bool| {
@@ -144,5 +147,126 @@ impl StreamFormat {
             guessed,
         });
         self.stream = Some(stream);
+    }
+}
+
+/// A user's facts about a video: they come before a description and before guesses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UserFacts {
+    /// Lines of a frame, of both fields together.
+    pub height: Option<u32>,
+    /// Whether a frame has two fields or segments.
+    pub interlaced: bool,
+    /// Frames a second: numerator and denominator, both above 0.
+    pub rate: Option<(u32, u32)>,
+    /// Packets of a frame, or of a field.
+    pub packets: Option<u32>,
+    /// The packet read schedule of the sender.
+    pub reads: Option<Reads>,
+    /// TROFFSET in nanoseconds.
+    pub offset_ns: Option<u64>,
+}
+
+/// Facts about a stream in its session description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Described {
+    /// Its essence.
+    pub essence: Guess,
+    /// Its format, if it is uncompressed video.
+    pub video: Option<DescribedVideo>,
+    /// Samples a second of audio.
+    pub sample_rate: Option<u32>,
+    /// Coding and channels of audio.
+    pub samples: Option<(Coding, u32)>,
+}
+
+/// The format of uncompressed video, as a session description has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DescribedVideo {
+    /// Pixels of a line.
+    pub width: u32,
+    /// Lines of a frame, of both fields together.
+    pub height: u32,
+    /// Order of the lines.
+    pub scan: Scan,
+    /// Frames a second, if they are described: numerator and denominator.
+    pub rate: Option<(u32, u32)>,
+    /// The sender's type, and its name in the description (`TP`).
+    pub sender: Option<(SenderType, &'static str)>,
+    /// TROFFSET in microseconds.
+    pub tr_offset_us: Option<u32>,
+}
+
+/// The part of a document that an essence has: `{"video": {…}}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Of video and JPEG XS.
+    pub(super) video: Option<ShownVideo>,
+}
+
+impl Shown {
+    /// For people: names and values.
+    #[must_use]
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
+        let video = self.video.as_ref();
+        video
+            .map(|it| ("video", it.to_string()))
+            .into_iter()
+            .collect()
+    }
+}
+
+/// A video's format as far as it is known. What an essence does not have is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct ShownVideo {
+    pub(super) width: Option<u32>,
+    pub(super) height: Option<u32>,
+    pub(super) interlaced: bool,
+    pub(super) segmented: Option<bool>,
+    pub(super) frame_rate: String,
+    /// Pixels and bytes.
+    pub(super) pgroup: Option<(u16, u16)>,
+    pub(super) continued_packets: Option<u64>,
+    pub(super) invalid_packets: Option<u64>,
+    /// `TP` of the session description.
+    pub(super) described_sender: Option<&'static str>,
+    /// Names of guessed values.
+    pub(super) guessed: Vec<&'static str>,
+}
+
+impl fmt::Display for ShownVideo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scan = match (self.interlaced, self.segmented) {
+            (true, Some(true)) => "segmented",
+            (true, _) => "interlaced",
+            _ => "progressive",
+        };
+        match (self.width, self.height) {
+            (Some(width), Some(height)) => write!(f, "{width}x{height} {scan}"),
+            (None, Some(height)) => write!(f, "{height} lines {scan}"),
+            _ => f.write_str("raster unknown"),
+        }?;
+        // The header of JPEG XS is not read: a marker may end a field.
+        let unit = match self.height {
+            Some(_) => "frames",
+            None => "frames or fields",
+        };
+        write!(f, ", {} {unit} a second", self.frame_rate)?;
+        if let Some((pixels, bytes)) = self.pgroup {
+            write!(f, ", {bytes} bytes for {pixels} pixels")?;
+        }
+        if let Some(count @ 1..) = self.continued_packets {
+            write!(f, ", {count} packets of several rows")?;
+        }
+        if let Some(count @ 1..) = self.invalid_packets {
+            write!(f, ", {count} packets with invalid headers")?;
+        }
+        if let Some(sender) = self.described_sender {
+            write!(f, ", TP={sender}")?;
+        }
+        if !self.guessed.is_empty() {
+            write!(f, "; guessed: {}", self.guessed.join(", "))?;
+        }
+        Ok(())
     }
 }

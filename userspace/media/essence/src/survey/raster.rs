@@ -1,4 +1,4 @@
-//! What the headers of ST 2110-20 payloads show of the raster.
+//! The raster, as the headers of ST 2110-20 payloads show it.
 
 use crate::video::st2110_20::{SrdHeader, SrdHeaders};
 

@@ -1,4 +1,4 @@
-//! What an essence says of its packets and units.
+//! An essence's own rules for its packets and units.
 
 use crate::receive::{Sink, UnitReport};
 use crate::rtp::RtpReject;
@@ -81,7 +81,7 @@ pub trait Assembly {
         0
     }
 
-    /// What [`UnitReport::tag`] will be, as far as it is known.
+    /// The value of [`UnitReport::tag`], as far as it is known.
     fn tag(&self) -> u32;
 
     /// The unit is over. `report` says whether it is complete as far as the sequence numbers show it: the packets of the

@@ -24,7 +24,7 @@ impl Ignored {
         *self = Self::default();
     }
 
-    /// Those of which no other packet with the number came.
+    /// Packets with whose number no other packet came.
     fn within<'a>(
         &'a self,
         range: Range<u64>,

@@ -13,7 +13,7 @@ use super::ignored::Ignored;
 use super::refused::{LastRefused, Refused};
 use super::unit::Unit;
 
-/// What becomes of a packet.
+/// Treatment of a packet.
 enum Admission {
     /// It is of the unit at this place, and has this unwrapped number.
     Of(usize, u64),

@@ -103,7 +103,7 @@ impl<S: Copy, A> Unit<S, A> {
         self.last_packet_ns = now_ns;
     }
 
-    /// What is the same in all essences.
+    /// The report, as far as it is the same in all essences.
     pub(super) fn report(&self, complete: bool, lost: u64) -> UnitReport {
         UnitReport {
             rtp_timestamp: self.timestamp,

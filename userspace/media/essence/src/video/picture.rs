@@ -1,4 +1,4 @@
-//! What the packets of a stream show of its pictures.
+//! Facts about a stream's pictures that its packets show.
 
 use std::fmt;
 

@@ -87,7 +87,7 @@ impl FrameFile {
         self.planar(format).map(Planar::pixels)
     }
 
-    /// What precedes the frames.
+    /// Bytes before the first frame.
     pub(crate) fn header(self, format: &VideoFormat, said: Appearance) -> Vec<u8> {
         match self {
             Self::Y4m => stream_line(format, said).into_bytes(),
@@ -95,7 +95,7 @@ impl FrameFile {
         }
     }
 
-    /// What precedes each frame.
+    /// Bytes before each frame.
     pub(crate) const fn frame_header(self) -> &'static [u8] {
         match self {
             Self::Y4m => FRAME_LINE,

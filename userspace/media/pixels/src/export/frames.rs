@@ -3,11 +3,10 @@
 use onair_essence::receive::{Sink, UnitReport};
 use onair_essence::video::{VideoFormat, tag};
 
-use crate::lines::Lines;
-use crate::weave::are_of_one_frame;
-
 use super::file::FrameFile;
 use super::planar::Planar;
+use crate::picture::Lines;
+use crate::weave::are_of_one_frame;
 
 /// Frames that are listed one by one; further ones are only counted.
 pub const LISTED: usize = 1000;
@@ -84,7 +83,7 @@ impl Buffers {
     }
 }
 
-/// What is known of a frame whose second field is still missing.
+/// State of a frame whose second field is still missing.
 #[derive(Clone, Copy, Debug)]
 struct FirstField {
     rtp_timestamp: u32,

@@ -66,13 +66,13 @@ impl Exporter {
         })
     }
 
-    /// What precedes the first frame in the file.
+    /// Bytes before the first frame in the file.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
         self.file.header(&self.assembler.config().format, self.said)
     }
 
-    /// What a reader of the file must know, by name.
+    /// Facts that a reader of the file must know, by name.
     #[must_use]
     pub fn facts(&self) -> &[(&'static str, String)] {
         &self.facts

@@ -3,8 +3,7 @@
 use onair_essence::video::{Sampling, VideoFormat};
 
 use crate::convert::unpack_lines;
-use crate::lines::Lines;
-use crate::picture::Picture;
+use crate::picture::{Lines, Picture};
 use crate::pixel_format::PixelFormat;
 
 /// The planes of a file's frames.

@@ -1,4 +1,4 @@
-//! What a packet of information says of a stream.
+//! Information about a stream, as a packet.
 
 use super::code::Numbers;
 

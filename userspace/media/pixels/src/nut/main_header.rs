@@ -6,7 +6,7 @@ use super::flag;
 
 const MOST_STREAMS: u64 = 64;
 
-/// What a frame's first byte stands for.
+/// Meaning of a frame's first byte.
 #[derive(Clone, Copy, Default)]
 pub(super) struct FrameCode {
     pub(super) flags: u64,

@@ -24,7 +24,7 @@ pub struct NutVideo {
     pub width: u32,
     /// Lines.
     pub height: u32,
-    /// What FFmpeg calls the codec tag.
+    /// FFmpeg's codec tag.
     pub tag: [u8; 4],
 }
 
@@ -35,7 +35,7 @@ const MAX_DISTANCE: u64 = 32_768;
 /// A packet beyond this has a checksum of its start.
 const LONG_PACKET: u64 = 4096;
 
-/// What a packet that is no frame begins with; all begin with `N`.
+/// First bytes of packets that are no frame; all begin with `N`.
 mod start {
     pub(super) const MAIN: u64 = 0x4e4d_7a56_1f5f_04ad;
     pub(super) const STREAM: u64 = 0x4e53_1140_5bf2_f9db;

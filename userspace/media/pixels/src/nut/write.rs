@@ -1,4 +1,4 @@
-//! What surrounds frames.
+//! Bytes around frames.
 
 use super::code::{checksum, put, put_bytes};
 use super::{FILE_ID, LONG_PACKET, MAX_DISTANCE, NutVideo, VERSION, flag, start};
@@ -13,13 +13,13 @@ const CODES: u64 = 255;
 /// A stream that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NutStream {
-    /// What it carries.
+    /// Its kind.
     pub kind: NutKind,
     /// Units of its times in a second, as a fraction.
     pub base: (u32, u32),
 }
 
-/// What a written stream carries.
+/// Kind of a written stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NutKind {
     /// Frames.
@@ -28,7 +28,7 @@ pub enum NutKind {
         video: NutVideo,
         /// How many come in a second, as a fraction.
         rate: (u32, u32),
-        /// What the sender says of them.
+        /// Their appearance as the sender declares it.
         said: Appearance,
     },
     /// Samples of all channels in turn, little-endian.
@@ -64,7 +64,7 @@ impl NutWriter {
         Self { streams }
     }
 
-    /// What precedes the first frame.
+    /// Bytes before the first frame.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
         let mut out = FILE_ID.to_vec();
@@ -94,13 +94,13 @@ impl NutWriter {
         numbers(&main)
     }
 
-    /// What precedes the frame of the only stream with the number `at`, which has so many bytes.
+    /// Bytes before the frame of the only stream with the number `at`, which has so many bytes.
     #[must_use]
     pub fn frame(&self, at: u64, bytes: usize) -> Vec<u8> {
         self.frame_of(0, at, bytes)
     }
 
-    /// What precedes the frame of this stream at the time `at`, which has so many bytes. Of one stream the times rise.
+    /// Bytes before the frame of this stream at the time `at`, which has so many bytes. Of one stream the times rise.
     #[must_use]
     pub fn frame_of(&self, stream: u8, at: u64, bytes: usize) -> Vec<u8> {
         let (mut out, mut sync) = (Vec::new(), Vec::new());
@@ -120,7 +120,7 @@ impl NutWriter {
     }
 }
 
-/// What a stream has by name: FFmpeg has the rate before the first frame, and the rest as tags of the stream.
+/// Facts of a stream by name: FFmpeg has the rate before the first frame, and the rest as tags of the stream.
 fn information(id: u64, (rate, per): (u32, u32), said: Appearance) -> Vec<u8> {
     let said = said.understood();
     let colorimetry = said.colorimetry.map(|it| it.to_string());

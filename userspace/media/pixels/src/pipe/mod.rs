@@ -1,14 +1,13 @@
 //! Frames of a running session as a stream of bytes, for and from other programs. [`PipeFormat`] says how they are
-//! written, [`PipeWriter`] makes what surrounds each frame, [`PipeReader`] finds the frames of another program.
+//! written, [`PipeWriter`] makes the bytes around each frame, [`PipeReader`] finds the frames of another program.
 //!
-//! What opens pipes is up to the caller; recorded packets become files in `export`.
+//! The caller opens the pipes; recorded packets become files in `export`.
 
 mod kind;
 mod programme;
 mod reader;
-mod writer;
 
-use onair_essence::video::{Appearance, VideoFormat};
+use onair_essence::video::{Appearance, RTP_CLOCK_HZ, VideoFormat};
 
 use crate::export::{FrameFile, NotWritten};
 use crate::nut::{NutVideo, NutWriter};
@@ -17,7 +16,9 @@ use crate::{ConvertError, Picture, PixelFormat};
 pub use kind::{PipeFile, UnknownPipeFile};
 pub use programme::ProgrammeWriter;
 pub use reader::{PipeReader, PipedError};
-pub use writer::PipeWriter;
+
+/// A gap between two frames beyond this is no loss: the sender began anew.
+const LONGEST_GAP_S: u64 = 10;
 
 /// Frames are not written so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +122,7 @@ impl PipeFormat {
         self.bytes
     }
 
-    /// What a reader of raw frames must know, by name.
+    /// Facts that a reader of raw frames must know, by name.
     #[must_use]
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts = vec![
@@ -154,7 +155,7 @@ impl PipeFormat {
     }
 }
 
-/// What FFmpeg names a pixel format in NUT.
+/// FFmpeg's tag of a pixel format in NUT.
 fn tag(pixels: PixelFormat) -> Option<[u8; 4]> {
     Some(match pixels {
         PixelFormat::Uyvy => *b"UYVY",
@@ -182,6 +183,69 @@ fn tag(pixels: PixelFormat) -> Option<[u8; 4]> {
         PixelFormat::Gray12 => [b'Y', b'1', 0, 12],
         PixelFormat::Gray16 => [b'Y', b'1', 0, 16],
     })
+}
+
+/// Makes what surrounds each frame, which is in [`PipeFormat::pixels`].
+#[derive(Debug)]
+pub struct PipeWriter {
+    format: PipeFormat,
+    /// RTP timestamp and number of the last frame.
+    last: Option<(u32, u64)>,
+}
+
+impl PipeWriter {
+    /// Of a stream that begins now.
+    #[must_use]
+    pub const fn new(format: PipeFormat) -> Self {
+        Self { format, last: None }
+    }
+
+    /// How it writes.
+    #[must_use]
+    pub const fn format(&self) -> &PipeFormat {
+        &self.format
+    }
+
+    /// Bytes before the first frame.
+    #[must_use]
+    pub fn header(&self) -> Vec<u8> {
+        match self.format.file {
+            PipeFile::Nut => self.format.nut().header(),
+            PipeFile::Y4m => FrameFile::Y4m.header(&self.format.video, self.format.said),
+            PipeFile::Raw => Vec::new(),
+        }
+    }
+
+    /// Bytes before the frame with this RTP timestamp, which has [`PipeFormat::frame_bytes`]. In NUT a frame has its
+    /// number as its time: a frame that was lost, or is not written, leaves a gap.
+    pub fn begin_frame(&mut self, rtp_timestamp: u32) -> Vec<u8> {
+        match self.format.file {
+            PipeFile::Nut => {
+                let number = self.number(rtp_timestamp);
+                self.last = Some((rtp_timestamp, number));
+                self.format.nut().frame(number, self.format.bytes)
+            }
+            PipeFile::Y4m => FrameFile::Y4m.frame_header().to_vec(),
+            PipeFile::Raw => Vec::new(),
+        }
+    }
+
+    #[cfg(test)]
+    const fn last(&self) -> Option<(u32, u64)> {
+        self.last
+    }
+
+    fn number(&self, rtp_timestamp: u32) -> u64 {
+        let Some((before, number)) = self.last else {
+            return 0;
+        };
+        let rate = self.format.video.rate();
+        let frame = u64::from(RTP_CLOCK_HZ) * u64::from(rate.denominator());
+        let ticks = u64::from(rtp_timestamp.wrapping_sub(before));
+        let frames = (ticks * u64::from(rate.numerator()) + frame / 2) / frame;
+        let is_gap = ticks <= LONGEST_GAP_S * u64::from(RTP_CLOCK_HZ);
+        number + if is_gap { frames.max(1) } else { 1 }
+    }
 }
 
 #[cfg(test)]

@@ -67,14 +67,14 @@ impl ProgrammeWriter {
         }
     }
 
-    /// What precedes the first unit.
+    /// Bytes before the first unit.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
         self.nut.header()
     }
 
-    /// What precedes a unit of so many bytes: of the picture if `stream` is 0, else of a sound, from 1.
-    /// `ns`: its time on any clock, the same for all. `None`: the unit has no place, because it is earlier than the first one or the
+    /// Bytes before a unit of so many bytes: of the picture if `stream` is 0, else of a sound, from 1. `ns`: its time
+    /// on any clock, the same for all. `None`: the unit has no place, because it is earlier than the first one or the
     /// last one of its stream.
     ///
     /// # Panics

@@ -11,7 +11,7 @@ use crate::nut::{NutError, NutReader};
 /// Longest line of YUV4MPEG2.
 const LONGEST_LINE: usize = 4096;
 
-/// What y4m says of the order of fields.
+/// Name of y4m's field for the order of fields.
 const FIELDS: &str = "field order";
 const TOP_FIRST: &str = "t";
 

@@ -48,7 +48,7 @@ pub fn rgb8(picture: &Picture, said: Appearance, pgroups: &[u8]) -> Option<Vec<u
     Some(out)
 }
 
-/// What samples look like: red, green and blue are sums of a pixel's components, as in [`Row`], each times a factor.
+/// Colours of samples: red, green and blue are sums of a pixel's components, as in [`Row`], each times a factor.
 pub(crate) struct Shades {
     /// Of red, of green, of blue: the factor of each component, and what is added. Of 1 << [`BITS`].
     sums: [([i32; 3], i32); 3],

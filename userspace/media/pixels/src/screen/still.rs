@@ -48,9 +48,9 @@ pub struct Shown {
     pub size: (u32, u32),
     /// Red, green and blue of each pixel, 8 bits each, line by line.
     pub rgb: Vec<u8>,
-    /// What is said of the frame.
+    /// Appearance of the frame as the sender declares it.
     pub said: Appearance,
-    /// What a picture of audio shows, in numbers.
+    /// The figures in a picture of audio.
     pub figures: Option<WaveformFigures>,
 }
 
@@ -106,7 +106,7 @@ impl Still {
         }))
     }
 
-    /// What it waits for, for people.
+    /// The event that it waits for, for people.
     #[must_use]
     pub const fn wanted(&self) -> &'static str {
         match self.0 {

@@ -39,7 +39,7 @@ const OUTER: [u8; 8] = [0, 2, 3, 5, 6, 8, 9, 11];
 const MIDDLE: [u8; 8] = [0, 1, 0, 4, 0, 7, 0, 10];
 /// Multipliers of the high half of the product: a stays a number of 10 bits, c is 16 times it.
 const OUTER_DOWN: [u8; 16] = [0, 4, 0, 64, 0, 4, 0, 64, 0, 4, 0, 64, 0, 4, 0, 64];
-/// What remains of them: c has bits of the next sample below it.
+/// The bits that remain of them: c has bits of the next sample below it.
 const OUTER_BITS: [u8; 16] = [
     0xff, 0x03, 0xf0, 0x3f, 0xff, 0x03, 0xf0, 0x3f, 0xff, 0x03, 0xf0, 0x3f, 0xff, 0x03, 0xf0, 0x3f,
 ];

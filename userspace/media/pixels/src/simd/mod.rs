@@ -15,8 +15,7 @@ use std::arch::is_x86_feature_detected;
 
 use onair_essence::video::{Chroma, Depth};
 
-use crate::lines::Rows;
-use crate::picture::Picture;
+use crate::picture::{Picture, Rows};
 use crate::pixel_format::{Arrangement, PixelFormat, Plane};
 
 /// Vector instructions.

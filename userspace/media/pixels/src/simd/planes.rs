@@ -14,7 +14,7 @@ macro_rules! depth {
 
             const SIZE: usize = if $bits == 8 { 1 } else { 2 };
             const BYTES: usize = if $bits == 8 { 16 } else { $bits };
-            /// What the write of a vector has beyond its bytes, and the read of one.
+            /// Bytes that a write or read of a vector touches beyond its own.
             const MORE: usize = 16 - BYTES;
 
             /// The samples of one component in three vectors of all.

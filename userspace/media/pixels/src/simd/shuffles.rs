@@ -68,8 +68,8 @@ impl Pattern {
         }
     }
 
-    /// What vector `component` of one component has of vector `packed` of the pixel groups, if they are
-    /// taken `apart`; else the opposite. Samples have `size` bytes.
+    /// Bytes that vector `component` of one component has of vector `packed` of the pixel groups, if they are taken
+    /// `apart`; else the opposite. Samples have `size` bytes.
     const fn shuffle(self, size: usize, packed: usize, component: usize, apart: bool) -> [u8; 16] {
         let lanes = 16 / size;
         let mut bytes = [ZERO; 16];

@@ -8,7 +8,7 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, m
 
 use super::*;
 use crate::convert::{pack_with, unpack_rows, unpack_with};
-use crate::lines::Lines;
+use crate::picture::Lines;
 
 /// Formats that have a kernel, with pictures that they hold.
 fn formats() -> Vec<(PixelFormat, Sampling, Depth)> {

@@ -99,7 +99,7 @@ impl<V> FlowMap<V> {
         }
     }
 
-    /// Keeps the values for which `keeps` says so, which gets the destination of each.
+    /// Keeps the entries for which `keeps(destination, value)` is true.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(SocketAddr, &mut V) -> bool) {
         self.ipv4.retain(|key, value| keeps(of_ipv4(*key), value));
         self.ipv6.retain(|key, value| keeps(of_ipv6(*key), value));

@@ -1,4 +1,4 @@
-//! What a receive session receives.
+//! Receiving: arrival of packets, and the flows that a receive session takes.
 
 pub(crate) mod arrival;
 pub(crate) mod demux;

@@ -17,7 +17,7 @@ pub struct FlowTarget {
     pub destination: SocketAddr,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// What the sender adds to its RTP timestamps, in ticks.
+    /// Offset that the sender adds to its RTP timestamps, in ticks.
     pub media_clock_offset: u32,
     /// Receive: accepted sources; if there are none, every one.
     pub sources: Vec<FlowSource>,
@@ -27,7 +27,7 @@ pub struct FlowTarget {
     pub ttl: u8,
     /// Send: DSCP of its packets, 0 to 63.
     pub dscp: u8,
-    /// What the session carries: only how its packets are sent changes.
+    /// Format of the session; only the way its packets are sent may differ.
     pub format: Format,
     /// The second leg, of a session that has two.
     pub second: Option<LegTarget>,
@@ -76,7 +76,7 @@ pub(crate) fn payload_types(first: u8, second: Option<&LegTarget>) -> PayloadTyp
 }
 
 impl LegTarget {
-    /// What a receive session with this target receives at the leg's port.
+    /// The flow that a receive session with this target takes at the leg's port.
     #[must_use]
     pub fn received(&self) -> ReceivedFlow<'_> {
         ReceivedFlow {
@@ -92,7 +92,7 @@ impl FlowTarget {
         payload_types(self.payload_type, self.second.as_ref())
     }
 
-    /// What a receive session with this target receives, by leg.
+    /// The flow of each leg of a receive session with this target.
     #[must_use]
     pub fn legs(&self) -> [Option<ReceivedFlow<'_>>; 2] {
         let first = ReceivedFlow {

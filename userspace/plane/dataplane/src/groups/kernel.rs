@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use onair_dpdk::GroupJoiner;
 
-use crate::membership::{Joined, KernelMembership, NotJoined};
+use crate::addresses::{Joined, KernelMembership, NotJoined};
 use crate::messages::events::{Events, PollerEvent};
 
 #[derive(Debug)]

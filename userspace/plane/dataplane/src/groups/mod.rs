@@ -18,11 +18,10 @@ use onair_net::ethernet::Mac;
 use onair_net::igmp::{ALL_NODES, Filter, Host, Querier, Version};
 use onair_net::ipv6::solicited_node;
 
-use crate::addresses::PortAddresses;
+use crate::addresses::{Joined, KernelMembership as Socket, PortAddresses};
 use crate::config::PortInfo;
 use crate::groups::kernel::KernelGroups;
 use crate::groups::queries::QueryInbox;
-use crate::membership::{Joined, KernelMembership as Socket};
 
 /// Between two looks at the queries: the shortest time for an answer is 100 ms (RFC 3376 §4.1.1).
 const LOOK: Duration = Duration::from_millis(20);
@@ -73,9 +72,9 @@ pub(crate) struct PortGroups {
     members: BTreeMap<IpAddr, BTreeMap<u64, Filter>>,
     /// Groups that were left to be joined again, and when.
     left: BTreeMap<IpAddr, u64>,
-    /// What the port says and answers, in IPv4 (IGMP) and in IPv6 (MLD).
+    /// The port's host part in IGMP (IPv4) and MLD (IPv6).
     hosts: [Host; 2],
-    /// What the kernel was asked for, with its answer.
+    /// Memberships requested of the kernel, with its answers.
     sockets: BTreeMap<(IpAddr, Option<IpAddr>), Option<Joined>>,
     queries: Arc<QueryInbox>,
     /// When the queries are looked at next, at the earliest.

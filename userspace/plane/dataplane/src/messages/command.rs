@@ -1,4 +1,4 @@
-//! What the control thread has a poller do.
+//! Commands of the control thread to a poller.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! What pollers tell the control thread, in one bounded lock-free queue with an eventfd.
+//! Events of the pollers for the control thread, in one bounded lock-free queue with an eventfd.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,7 +9,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_session::{AttachRefusal, Evicted, FlushReport};
 
-use crate::membership::{Joined, KernelMembership};
+use crate::addresses::{Joined, KernelMembership};
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 use crate::runtime::tap::Tap;
@@ -80,7 +80,7 @@ pub enum PollerEvent {
     Flushed {
         /// Session id.
         session: u64,
-        /// What happened to the frames.
+        /// Result of the flush.
         flushed: FlushReport,
     },
     /// Frames of an earlier filler of a local session are not used, so that their pages can be replaced; or all frames are

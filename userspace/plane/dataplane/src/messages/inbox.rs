@@ -34,6 +34,7 @@ impl Inbox {
             return Err(command);
         }
         self.queue.push(command)?;
+        // It may have closed since the look above. SYNC: inbox-closed.
         if self.poller.is_closed()
             && let Some(command) = self.queue.pop()
         {

@@ -1,4 +1,4 @@
-//! What the control thread and the pollers tell each other: commands to a poller, and its events.
+//! Messages between the control thread and the pollers: commands to a poller, and its events.
 
 pub(crate) mod command;
 pub(crate) mod events;

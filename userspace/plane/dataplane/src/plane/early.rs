@@ -55,7 +55,7 @@ impl EarlyPorts {
         }
     }
 
-    /// Those of `specs` that two processes can have at once, and what can be prepared of the others. One that fails, as
+    /// The ports of `specs` that two processes can have at once, and what can be prepared of the others. One that fails, as
     /// where memory is short for two, is left out: the start of the dataplane opens it.
     #[must_use]
     pub fn beside(eal: Eal, specs: &[PortSpec]) -> Self {
@@ -89,8 +89,9 @@ impl EarlyPorts {
         self.is_short
     }
 
-    /// What comes from now on is for the sessions that the dataplane will have; what came before is dropped. The other
-    /// process goes on for a unit at least: it has all that began before, these ports all that begins from now on.
+    /// Drops the packets that have come so far; later ones are for the sessions that the dataplane will have. The
+    /// other process goes on for a unit at least: it has all that began before, these ports all that begins from now
+    /// on.
     pub fn listen(&mut self) {
         for port in self.open.values_mut() {
             port.drain();
@@ -126,14 +127,14 @@ impl EarlyPorts {
         drop(self.taken());
     }
 
-    /// Those that the other process has left, once they are open.
+    /// Ports that the other process has left, once they are open.
     fn taken(&mut self) -> Vec<Port> {
         // A panic was logged, and the start of the dataplane opens them.
         let opened = self.opening.take().map(JoinHandle::join);
         opened.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// What was done for the port of `spec`: the other process has left it. One that cannot be taken is closed.
+    /// The prepared port of `spec`, once the other process has left it. One that cannot be taken is closed.
     pub(crate) fn take(&mut self, spec: &PortSpec) -> Option<EarlyPort> {
         for mut port in self.taken() {
             // Parts of units that are long over.
@@ -155,7 +156,7 @@ impl EarlyPorts {
     }
 }
 
-/// What `spec` asks for.
+/// The configuration of the port of `spec`.
 pub(crate) fn port_config(spec: &PortSpec, busy: Duration) -> PortConfig {
     PortConfig {
         netns: spec.netns.clone(),

@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_workers::{Late, ThreadRegistry};
 
+use crate::addresses::{Joined, KernelMembership};
 use crate::clock::MediaClock;
 use crate::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
 use crate::flow::ReceivedFlow;
 use crate::groups::GroupState;
 use crate::groups::kernel::KernelGroups;
-use crate::membership::{Joined, KernelMembership};
 use crate::messages::command::Command;
 use crate::messages::events::{EventReceiver, Events, Outbox};
 use crate::messages::inbox::Inbox;
@@ -52,7 +52,7 @@ pub struct Dataplane {
     pollers: Vec<PollerHandle>,
     ports: Vec<PortSlot>,
     infos: Vec<PortInfo>,
-    /// What the sessions of each poller carry.
+    /// Load of each poller.
     pub(crate) loads: Vec<Load>,
     eal: Option<Arc<Eal>>,
     clock: Arc<MediaClock>,
@@ -176,7 +176,7 @@ impl Dataplane {
         Some(self.find(name)?.counted())
     }
 
-    /// What arrives at port `name` and no running session claims: at most 64 flows a poller, the busiest first.
+    /// Flows that arrive at port `name` and no running session claims: at most 64 flows a poller, the busiest first.
     #[must_use]
     pub fn unclaimed(&self, name: &str) -> Vec<UnclaimedFlow> {
         self.find(name).map(PortSlot::unclaimed).unwrap_or_default()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What the sessions of one poller carry, in bytes of units a second.
+/// Load of one poller, in bytes of units a second.
 pub(crate) type Load = Arc<AtomicU64>;
 
 /// A session's place on a poller, which carries its load until this is dropped.
@@ -33,7 +33,7 @@ impl Placement {
         })
     }
 
-    /// What the session carries, in bytes of units a second.
+    /// Load of the session, in bytes of units a second.
     #[must_use]
     pub const fn bytes_per_second(&self) -> u64 {
         self.bytes_per_second

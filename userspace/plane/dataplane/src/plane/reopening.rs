@@ -20,7 +20,7 @@ pub(crate) struct Reopening {
     thread: JoinHandle<Option<Port>>,
 }
 
-/// What the thread needs.
+/// Everything the reopening thread needs.
 #[derive(Debug)]
 pub(crate) struct Reopen {
     pub(crate) eal: Arc<Eal>,
@@ -46,7 +46,7 @@ enum NotYet {
     Queues { now: u16, before: u16 },
 }
 
-/// What sessions on a port rely on: they were admitted with it.
+/// Properties of a port that its sessions were admitted with.
 #[derive(Debug, Clone, Copy)]
 struct Capacity {
     mtu: u16,

@@ -170,7 +170,7 @@ impl PollerHandle {
     }
 }
 
-/// What a polling thread needs of DPDK.
+/// DPDK's state that a polling thread needs.
 pub(super) type Prepared = (RegisteredThread, Arc<Eal>);
 
 fn prepare(eal: &Eal, core: usize, shares: bool) -> Result<RegisteredThread, PollerNotStarted> {

@@ -1,4 +1,4 @@
-//! What a poller does after an idle turn.
+//! Behaviour of a poller after an idle turn.
 
 use std::time::Duration;
 
@@ -109,6 +109,7 @@ impl Idler {
             self.nap_ns
         };
         Some(Sleep {
+            // Earlier by the time that a wake-up takes.
             ns: longest_ns.min(remaining_ns - self.wake_ns),
             until_packet,
         })
@@ -124,7 +125,7 @@ mod tests {
     const WAKE_NS: u64 = 60_000;
     const NAP_NS: u64 = 1_000_000;
 
-    /// One that has last worked so long before [`NOW_NS`].
+    /// An idler that has last worked so long before [`NOW_NS`].
     fn adaptive(wakes: Wakes, quiet_ns: u64) -> Idler {
         let mut idler = Idler::new(Idle::Adaptive, Rest::default(), wakes);
         idler.worked(NOW_NS - quiet_ns, 0);

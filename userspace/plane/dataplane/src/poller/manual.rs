@@ -73,7 +73,7 @@ impl ManualPoller {
         }
     }
 
-    /// What the dataplane has of it.
+    /// The handle that the dataplane keeps of it.
     pub(crate) fn handle(&self, name: &str) -> PollerHandle {
         let inbox = Arc::clone(&self.inbox);
         let counters = Arc::clone(&self.poller.counters);

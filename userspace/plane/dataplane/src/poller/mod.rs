@@ -156,6 +156,7 @@ impl Poller {
                 let asked = port.neighbours.turn(now_ns, &mut port.transmit);
                 port.counters.arp_sent.add(asked);
             }
+            // Last: packets that this turn put into the buffers leave with it.
             port.transmit.flush();
         }
         self.counters.turns.add(1);
@@ -301,6 +302,7 @@ impl Poller {
 
     /// Hands back its sessions and queued commands.
     pub(crate) fn end(&mut self, now_ns: u64) {
+        // Closed first, or a command could come behind the last look: its runtime or lender would be lost.
         self.inbox.poller.close();
         while self.handle_commands(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);

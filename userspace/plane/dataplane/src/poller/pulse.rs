@@ -12,7 +12,7 @@ const LOOKS: u32 = 3;
 /// finds that much time has passed at its first look.
 const LOST_LOOKS: u32 = 25;
 
-/// What a look found that the one before did not.
+/// Change of a poller's pulse since the look before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PulseChange {
     /// The poller makes no turn.

@@ -20,6 +20,7 @@ impl Poller {
             None => std::hint::spin_loop(),
             Some(sleep) => {
                 let must_look = self.arm();
+                // What came before the queues were armed wakes nothing: one more turn looks for it.
                 if !(must_look && self.step(monotonic_ns())) {
                     self.counters.sleeps.add(1);
                     self.counters.sessions.set(self.sessions.len() as u64);
@@ -72,6 +73,7 @@ impl Poller {
 
     /// Lets packets wake the poller, also those that other pollers hand over. Returns whether another turn must come before the sleep.
     fn arm(&mut self) -> bool {
+        // Before the look at the lanes: another poller that hands packets over from now on wakes this one.
         self.inbox.poller.doze();
         self.ports.iter_mut().fold(false, |must_look, port| {
             let queues = port.receive.iter_mut();

@@ -94,7 +94,7 @@ struct Flow {
     session: u64,
 }
 
-/// What the other pollers of the port hand to one.
+/// Packets and neighbour messages from the port's other pollers to one.
 #[derive(Debug)]
 struct Lane {
     poller: Arc<Sleeper>,
@@ -112,7 +112,7 @@ impl Lane {
     }
 }
 
-/// What became of packets that were to be handed over.
+/// Counts of packets that were to be handed over.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Passed {
     pub(crate) passed: usize,
@@ -299,7 +299,7 @@ impl Share {
         self.lane().clear();
     }
 
-    /// What a neighbour said to another poller.
+    /// The next neighbour message that another poller received.
     pub(crate) fn message(&self) -> Option<NeighbourReport> {
         self.lane().messages.pop()
     }

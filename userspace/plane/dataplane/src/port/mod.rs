@@ -163,6 +163,7 @@ impl PollerPort {
             for _ in 0..RX_BURSTS_A_TURN {
                 let count = self.burst(queue, now_ns, &mut deliver);
                 worked |= count > 0;
+                // A short burst: the queue was empty.
                 if count < RX_BURST {
                     break;
                 }
@@ -240,7 +241,7 @@ impl PollerPort {
         }
     }
 
-    /// What sorts a burst, and the burst.
+    /// The host traffic, which sorts the burst, and the burst.
     fn parts(&mut self) -> (HostTraffic<'_>, &mut Burst) {
         let side = HostTraffic {
             mac: Mac(self.info.mac),

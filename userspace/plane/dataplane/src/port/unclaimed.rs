@@ -1,7 +1,7 @@
 //! The flows that arrive at a port and that no running session claims: a small table of one poller, which the
 //! control thread reads.
 //!
-//! A packet costs a search of [`FLOWS`] numbers, whoever sends it. A full table takes one new flow a
+//! A packet of any sender costs a search of [`FLOWS`] numbers. A full table takes one new flow a
 //! millisecond at most, in the place of the one that had the fewest packets of late: packets to ever new
 //! addresses replace each other, and not a flow that lasts.
 
@@ -87,7 +87,7 @@ impl Key {
         Some(last).filter(|it| *it != NOT_RTP)
     }
 
-    /// What most keys differ in, of 32 bits.
+    /// 32 bits of the key's hash, in which most keys differ.
     fn tag(self) -> u32 {
         use std::hash::Hasher as _;
         let mut hasher = FlowHasher::default();

@@ -1,4 +1,4 @@
-//! A port of one VLAN: what it takes, and what it refuses.
+//! A port of one VLAN: the packets that it takes, and those that it refuses.
 
 use onair_dpdk::{Burst, Mbuf};
 use onair_net::vlan::{self, TAG_BYTES};

@@ -10,7 +10,7 @@ use onair_session::{AttachRefusal, Evicted};
 use crate::runtime::kept_units::{Following, KeptUnits, is_after};
 use crate::stats::{AttachmentCounters, SessionStats};
 
-/// What the control thread passes in and gets back: the lender and, for send, the client's frames.
+/// Objects that the control thread passes in and gets back: the lender and, for send, the client's frames.
 pub(crate) type Parts = (Box<Lender>, Option<FrameMemory>);
 
 /// One attachment.
@@ -75,7 +75,7 @@ impl Attachments {
         Ok(())
     }
 
-    /// What the attachment gets next.
+    /// Sets the unit that the attachment gets next.
     pub(super) fn follow(&mut self, attachment: u64, following: Following) {
         if let Some(attachment) = self.get_mut(attachment) {
             attachment.following = following;
@@ -210,6 +210,7 @@ impl Attachments {
             let counters = self.stats.at(attachment.place);
             note_first(counters, &mut attachment.resumes, meta);
             let lender = &mut attachment.lender;
+            // Before the quota counts: frames that the client has returned make room.
             lender.reap(|_| {});
             note_violation(&self.stats, &mut self.violations, lender);
             if lender.has_open() && lender.end_open(frame, meta) {

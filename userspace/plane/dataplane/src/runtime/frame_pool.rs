@@ -12,7 +12,7 @@ use onair_session::AttachRefusal;
 use crate::clock::MediaClock;
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::kept_units::{Following, KeptUnits};
-use crate::runtime::open_units::{self, OpenUnits, Told};
+use crate::runtime::open_units::{self, Announcement, OpenUnits};
 use crate::stats::{FrameClock, SessionStats};
 
 /// A frame's media time is known if it is within this time of the reception. More than any network and
@@ -25,7 +25,7 @@ pub(crate) struct FramePool {
     frames: FrameMemory,
     /// Frames that the assembler fills: two at most, because packets of a frame may come after the first of the next.
     filling: [Option<u32>; 2],
-    /// What clients may have of them.
+    /// Open units that clients may have on loan.
     open: OpenUnits,
     /// Frames that were filled, from 0 on. The others have no memory yet: one of them is taken only if no
     /// other is free.
@@ -151,7 +151,7 @@ impl FramePool {
         }
     }
 
-    /// One that was never filled.
+    /// A frame that was never filled.
     fn untouched_frame(&mut self) -> Option<u32> {
         let frame = self.touched;
         self.touched = (frame + 1).min(self.count());
@@ -219,6 +219,7 @@ impl Sink for FramePool {
         self.attachments.loan_newest(self.newest.as_ref());
         let place = self.filling.iter().position(Option::is_none)?;
         let free = self.free_frame().or_else(|| {
+            // Only if no frame is known to be free: a reap reads the words of every client.
             self.attachments.reap();
             self.free_frame()
         });
@@ -251,10 +252,10 @@ impl Sink for FramePool {
     }
 
     fn progress(&mut self, frame: u32, progress: &UnitProgress) {
-        match self.open.tell(frame, progress) {
-            Told::Nothing => return,
-            Told::New => self.loan_open(frame, progress),
-            Told::More => {}
+        match self.open.announce(frame, progress) {
+            Announcement::Nothing => return,
+            Announcement::New => self.loan_open(frame, progress),
+            Announcement::More => {}
         }
         self.attachments
             .advance(frame, u32::try_from(progress.bytes).unwrap_or(u32::MAX));

@@ -1,4 +1,4 @@
-//! The first units of a restored session, for clients that come back: each gets those after the last one that it had.
+//! The first units of a restored session, for clients that come back: each gets the units after its last one.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,7 @@ pub(super) struct KeptUnits {
     until_ns: u64,
 }
 
-/// What an attachment gets next.
+/// The unit that an attachment gets next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Following {
     /// Each unit, as it ends.
@@ -63,7 +63,7 @@ impl KeptUnits {
         self.units.clear();
     }
 
-    /// What a client gets whose last unit had this timestamp.
+    /// The next unit for a client whose last unit had this timestamp.
     pub(super) fn follow(&self, after: u32) -> Following {
         if !self.are_kept() {
             return Following::Live;

@@ -407,7 +407,7 @@ impl onair_session::Runtime for Runtime {
 
 /// Methods for the poller.
 impl Runtime {
-    /// What a receive session receives on each leg.
+    /// The flow that a receive session takes on each leg.
     pub(crate) fn listens_to(&self) -> [Option<ReceivedFlow<'_>>; 2] {
         let config = match &self.kind {
             RuntimeKind::Receive(receiver) => &receiver.config,

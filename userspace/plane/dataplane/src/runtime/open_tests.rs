@@ -160,7 +160,7 @@ impl Rig {
         u32::try_from(first.start / ROW * ROW).unwrap()
     }
 
-    /// What the poller does without packets.
+    /// One turn of the poller without packets.
     fn turn(&mut self) {
         let RuntimeKind::Receive(receiver) = &mut self.runtime.kind else {
             panic!("it receives");
@@ -179,7 +179,7 @@ impl Rig {
     }
 }
 
-/// What a sender has in the picture.
+/// The byte at `at` in the sender's picture.
 fn byte(at: usize) -> u8 {
     (at * 7 / 3).to_le_bytes()[0] | 1
 }

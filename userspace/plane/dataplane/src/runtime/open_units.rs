@@ -20,8 +20,8 @@ struct OpenUnit {
 #[derive(Debug, Default)]
 pub(super) struct OpenUnits(ArrayVec<OpenUnit, UNITS>);
 
-/// What is to be done about a unit.
-pub(super) enum Told {
+/// Result of an announcement of an open unit.
+pub(super) enum Announcement {
     /// It is new: loan it.
     New,
     /// Clients have it, and more of it stands.
@@ -35,14 +35,14 @@ impl OpenUnits {
         self.0.is_empty()
     }
 
-    /// Notes how far a unit stands.
-    pub(super) fn tell(&mut self, frame: u32, progress: &UnitProgress) -> Told {
+    /// Notes how many bytes of a unit have come.
+    pub(super) fn announce(&mut self, frame: u32, progress: &UnitProgress) -> Announcement {
         if let Some(unit) = self.0.iter_mut().find(|it| it.frame == frame) {
             unit.progress = *progress;
             return if unit.is_loaned {
-                Told::More
+                Announcement::More
             } else {
-                Told::Nothing
+                Announcement::Nothing
             };
         }
         let unit = OpenUnit {
@@ -51,8 +51,8 @@ impl OpenUnits {
             progress: *progress,
         };
         match self.0.try_push(unit) {
-            Ok(()) => Told::New,
-            Err(_) => Told::Nothing,
+            Ok(()) => Announcement::New,
+            Err(_) => Announcement::Nothing,
         }
     }
 

@@ -36,9 +36,9 @@ pub struct ReceiveConfig {
     pub sources: Vec<FlowSource>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// What the sender adds to its RTP timestamps, in ticks.
+    /// Offset that the sender adds to its RTP timestamps, in ticks.
     pub media_clock_offset: u32,
-    /// What arrives, and how its sender says that it is sent.
+    /// Format of the flow, and the pacing that its sender declares.
     pub format: Format,
     /// Largest IP packet of the port in bytes.
     pub mtu: u16,
@@ -207,14 +207,14 @@ impl Receiver {
         self.pool.follow(clock);
     }
 
-    /// Prefetches what `self` points to and the next `packets` packets touch.
+    /// Prefetches the depacketiser's and the timing's memory that the next `packets` packets touch (first level).
     #[inline]
     pub(crate) fn fetch_places(&self, packets: usize) {
         self.depacketiser.fetch(packets, &self.pool);
         self.timing.iter().for_each(Timing::fetch);
     }
 
-    /// Prefetches what that points to, for packets at `now_ns`.
+    /// Prefetches the timing counters for packets at `now_ns` (second level: needs what [`Self::fetch_places`] fetched).
     #[inline]
     pub(crate) fn fetch_counts(&self, now_ns: u64) {
         if let Some(timing) = &self.timing {
@@ -255,6 +255,7 @@ impl Receiver {
 
     fn take(&mut self, leg: Leg, packets: &[Packet<'_>], arrival: Arrival) {
         let now_ns = arrival.now_ns;
+        // Packets still arrive between the stop and the hand-back.
         if self.is_stopped {
             return;
         }
@@ -300,6 +301,7 @@ impl Receiver {
     /// Closes overdue frames, and the measured second of a source that has paused.
     pub(crate) fn turn(&mut self, now_ns: u64) {
         let (depacketiser, pool) = (&mut self.depacketiser, &mut self.pool);
+        // First: packets for which the other leg is no longer awaited may complete an overdue frame.
         if let Some(legs) = &mut self.legs {
             let mut onward = Receiving {
                 receiver: &mut *depacketiser,

@@ -4,7 +4,6 @@
 //! a load and a store. All accesses are relaxed: they order nothing, and a reader may see one
 //! before another.
 
-mod counter;
 mod packed;
 pub(crate) mod survey;
 pub(crate) mod timing;
@@ -19,13 +18,13 @@ use onair_essence::legs::Leg;
 use onair_essence::receive::{MalformedCounts, ReceiveStats};
 use onair_essence::survey::Survey;
 
-pub(crate) use self::counter::Counter;
 use self::legs::LegStats;
 pub use self::legs::{JointSnapshot, LegSnapshot};
 pub(crate) use self::packed::Sender;
 pub use self::packed::{FrameClock, Ssrc};
 use crate::stats::survey::SurveyShare;
 use crate::stats::timing::TimingShare;
+pub(crate) use packed::Counter;
 
 /// The shortest pause between two packets of a stream that counts as one, ns.
 pub(crate) const PAUSE_NS: u64 = 250_000_000;
@@ -71,7 +70,7 @@ macro_rules! counters {
     };
 }
 
-/// What the API counts of a session's traffic, and what only this daemon needs.
+/// Counters of a session's traffic: those of the API, and those that only this daemon needs.
 macro_rules! session {
     ($($(#[doc = $help:literal])+ $name:ident $label:literal $kind:ident($of:literal) $loss:tt;)+) => {
         counters! {

@@ -1,8 +1,7 @@
 //! Values that are packed into one counter.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-
-use crate::stats::counter::Counter;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A synchronisation source in a counter: 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +82,26 @@ impl FrameClock {
             timestamp: half(counter >> 32),
             units: half(counter),
         }
+    }
+}
+
+/// A counter that one thread writes at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// The current value.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Call only from the one writer: not atomic as a whole.
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.get().wrapping_add(more));
     }
 }
 

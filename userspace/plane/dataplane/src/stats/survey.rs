@@ -1,4 +1,4 @@
-//! Surveys of what arrives for a receive session: asked for by the control thread, made by the poller.
+//! Surveys of a receive session's packets: the control thread asks for them, the poller makes them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -127,7 +127,7 @@ impl Transmit {
     }
 
     /// Looks at the link. While it is down, nothing is given to the port: the kernel would keep it and send it late.
-    /// What was given in the last seconds may be in the kernel's ring: the queue is given up, and
+    /// Packets given in the last seconds may be in the kernel's ring: the queue is given up, and
     /// [`PortCounters::tx_stale`] tells the control thread to open the port anew.
     pub(crate) fn look(&mut self) {
         let Some(queue) = &self.queue else {

@@ -148,7 +148,7 @@ impl Neighbours {
         self.list.retain(|known| known.users > 0);
     }
 
-    /// What is known of `address`.
+    /// The next hop to `address`, as far as it is known.
     pub(crate) fn hop(&self, address: IpAddr) -> NextHop {
         if address.is_multicast() {
             return NextHop::Known(Mac::of_multicast(address));

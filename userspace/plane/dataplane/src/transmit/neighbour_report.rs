@@ -1,4 +1,4 @@
-//! What a neighbour says of its hardware address.
+//! A neighbour's report of its hardware address.
 
 use onair_net::arp::ArpMessage;
 use onair_net::ndp::NeighbourMessage;

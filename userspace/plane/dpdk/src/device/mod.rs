@@ -142,7 +142,7 @@ impl XdpQueue {
     }
 }
 
-/// What a device string takes for its port, and no other port can have.
+/// Names that a device string claims; no other port can have them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceClaim {
     /// DPDK's name of the device, for example `net_af_xdp0` or `0000:3b:00.0`; of a ring its whole

@@ -134,7 +134,7 @@ mod tests {
 
     const NAME: &str = "0000:3B:00.0";
 
-    /// What is said of a device with these links.
+    /// Checks a device that has these links.
     fn checked(links: &[(&str, &str)]) -> Result<(), PciError> {
         checked_as(links, false)
     }

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{mem, ptr};
 
-/// What EAL asks for: seconds and nanoseconds.
+/// The sleep that EAL asks for: seconds and nanoseconds.
 const SLEEP: [i64; 2] = [0, 100_000_000];
 /// How long it is left asleep. If it is preempted for 50 µs beside the sleep, it is wrong by a quarter of a percent,
 /// and less than what it rounds to.
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    /// What nanosleep(2) returned for `ns` nanoseconds, with a thread beside it that ends sleeps for the clock.
+    /// Result of nanosleep(2) for `ns` nanoseconds, while a thread beside it ends sleeps for the clock.
     fn slept(ns: i64) -> libc::c_int {
         let tid = Arc::new(AtomicI32::new(0));
         let own = Arc::clone(&tid);

@@ -14,7 +14,7 @@ use std::{ffi::OsStr, io, ptr, slice};
 
 use crate::device::Device;
 
-/// What no device names, and each needs: buses and pools.
+/// Drivers that no device names and each needs: buses and pools.
 const ALWAYS: [&str; 2] = ["librte_bus_vdev", "librte_mempool_ring"];
 /// Of what a device's name begins with.
 const DRIVERS: [(&str, &str); 2] = [

@@ -2,8 +2,8 @@
 //!
 //! DPDK's driver `net_virtio_user` gives its memory back while that thread may still be on the way into the driver: an
 //! answer of the other end, which the close itself asks for, has woken it (22.11; the process dies of it). It is on the way
-//! only after it has looked for whom an interrupt is. So an alarm, which the same thread calls, holds it before that; the
-//! driver closes, and the thread then finds nobody.
+//! only after it has looked up the receiver of an interrupt. So an alarm, which the same thread calls, holds it before
+//! that; the driver closes, and the thread then finds no receiver.
 
 use std::ffi::c_void;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -54,7 +54,7 @@ pub(crate) fn without_interrupts<T>(work: impl FnOnce() -> T) -> T {
     if is_set {
         gate.wait(Stage::Held, Some(PATIENCE));
     } else {
-        // SAFETY: nobody calls `hold`: the share is still ours.
+        // SAFETY: no alarm calls `hold`: the share is still ours.
         drop(unsafe { Arc::<Gate>::from_raw(argument.cast()) });
     }
     let result = work();

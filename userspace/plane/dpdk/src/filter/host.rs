@@ -1,4 +1,4 @@
-//! What the kernel has of a port's network: its own addresses there, and its neighbours.
+//! The kernel's side of a port's network: its own addresses there, and its neighbours.
 
 use std::fs;
 use std::io;

@@ -22,7 +22,7 @@ const IGMP_OF_NETWORK: u32 = 1;
 const MLD_OF_NETWORK: u32 = 2;
 const UDP_OF_NETWORK: u32 = 4;
 
-/// What of an interface's packets is a port's, besides its [flows](PortFilter::take).
+/// Packets of an interface that belong to a port, besides its [flows](PortFilter::take).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnPackets {
     /// Its VLAN; 0: none.
@@ -31,7 +31,7 @@ pub struct OwnPackets {
     pub addresses: Vec<IpAddr>,
 }
 
-/// What of its interface's packets is a port's. Its methods make system calls.
+/// Decides which packets of its interface belong to a port. Its methods make system calls.
 #[derive(Debug)]
 pub struct PortFilter {
     held: Arc<Held>,
@@ -156,7 +156,8 @@ impl PortFilter {
         looked.collect()
     }
 
-    /// What the kernel knows of a neighbour, which it is asked to resolve. May wait for the kernel's lock on interfaces.
+    /// The hardware address that the kernel has of a neighbour, which it is asked to resolve. May wait for the
+    /// kernel's lock on interfaces.
     #[must_use]
     pub fn neighbour(&self, address: IpAddr) -> Option<[u8; 6]> {
         let answer = self.host.as_ref()?.neighbour(address);
@@ -201,7 +202,7 @@ impl PortFilter {
         seen.filter(|(at_ns, _)| *at_ns > 0).collect()
     }
 
-    /// What the kernel got.
+    /// Packets that the kernel took.
     #[must_use]
     pub fn passed(&self) -> Passed {
         let counts = self.held.maps.counts.get(&0, 0);

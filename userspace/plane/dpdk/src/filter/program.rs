@@ -40,7 +40,7 @@ pub(crate) struct Held {
     pub(super) inherited: Mutex<Vec<Key>>,
 }
 
-/// Those that this process reads and writes.
+/// The maps that this process reads and writes.
 pub(super) struct Maps {
     pub(super) taken: Mutex<Taken>,
     pub(super) unclaimed: HashMap<MapData, [u8; FLOW_BYTES], [u64; 3]>,

@@ -1,4 +1,4 @@
-//! The flags of a kernel's interface (`IFF_UP` and others, netdevice(7)), of which DPDK's drivers change one.
+//! The flags of a kernel's interface (`IFF_UP` and others, netdevice(7)): DPDK's drivers change one.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;

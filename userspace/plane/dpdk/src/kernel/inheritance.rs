@@ -1,4 +1,4 @@
-//! What a program inherits that this process executes.
+//! Limits the files that a program inherits from this process.
 
 use std::io;
 

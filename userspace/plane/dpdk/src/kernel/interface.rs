@@ -71,7 +71,7 @@ impl Interface {
         u32::try_from(mtu?).ok()
     }
 
-    /// What the kernel answers to a question with a `struct ifreq`.
+    /// Asks the kernel a question with a `struct ifreq`, and reads the answer.
     fn ask<const QUESTION: Opcode, T>(&self, read: impl Fn(&libc::ifreq) -> T) -> Option<T> {
         let name = netdevice::index_to_name_inlined(self.socket.as_fd(), self.index.get());
         let name = name.ok()?;

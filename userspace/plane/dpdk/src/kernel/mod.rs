@@ -1,4 +1,4 @@
-//! What the kernel has under a port: its interface, its sockets, its namespace.
+//! The kernel's objects under a port: its interface, its sockets, its namespace.
 //!
 //! Not here: calls of DPDK.
 

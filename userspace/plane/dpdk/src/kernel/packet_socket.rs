@@ -1,5 +1,5 @@
-//! The AF_PACKET sockets behind a port. The driver does not expose them, and does not count what the
-//! kernel drops because their ring is full.
+//! The AF_PACKET sockets behind a port. The driver does not expose them, and does not count packets that the kernel
+//! drops because their ring is full.
 
 use std::{
     fs,

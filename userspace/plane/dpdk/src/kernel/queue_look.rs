@@ -70,7 +70,7 @@ impl QueueLook {
         }
     }
 
-    /// What the kernel says to a socket that wants the queue with zero copy: always an error.
+    /// The kernel's answer to a socket that wants the queue with zero copy: always an error.
     fn try_at(&self, queue: u32) -> Result<(), Errno> {
         let socket = socket_with(
             AddressFamily::XDP,

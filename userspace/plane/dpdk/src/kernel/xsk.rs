@@ -65,7 +65,7 @@ impl Xsk {
     }
 }
 
-/// What the driver of a closed port has left open. Dropping it closes it, which waits for the kernel:
+/// Descriptors that the driver of a closed port has left open. Dropping it closes it, which waits for the kernel:
 /// some 30 ms for a socket.
 ///
 /// The driver of DPDK 22.11.5 to 22.11.11 never closes its socket, so the interface's queue stays

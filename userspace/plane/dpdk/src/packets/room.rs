@@ -13,16 +13,16 @@ const HEADER: u32 = 14 + 4;
 const PAGE: u32 = 4096;
 /// Data room of a buffer for the usual MTU.
 const STANDARD: u32 = 2048;
-/// What comes before the data of a buffer in its pool: the pool's own header, `struct rte_mbuf` and
-/// the headroom (`RTE_PKTMBUF_HEADROOM`).
+/// Bytes before the data of a buffer in its pool: the pool's own header, `struct rte_mbuf` and the headroom
+/// (`RTE_PKTMBUF_HEADROOM`).
 const BEFORE: u32 = 64 + 128 + 128;
 /// `XDP_PACKET_HEADROOM`: the kernel keeps it free before a packet.
 const XDP_HEADROOM: u32 = 256;
 /// Data room of the largest buffer that AF_XDP takes. The kernel takes no more than a page with all
 /// that is in it, and DPDK makes its number of cache lines odd.
 const XDP_LARGE: u32 = PAGE - 64 - BEFORE;
-/// What the ring of an AF_PACKET socket has in a frame before the packet: a header with the sender's
-/// address, aligned, less the Ethernet header (`tpacket_rcv` of `net/packet/af_packet.c`).
+/// Bytes before the packet in a frame of an AF_PACKET socket's ring: a header with the sender's address, aligned,
+/// less the Ethernet header (`tpacket_rcv` of `net/packet/af_packet.c`).
 const PACKET_BEFORE: u32 = 80 - 14;
 /// The part of such a frame that the driver does not count as data (`TPACKET2_HDRLEN` less the
 /// address).
@@ -33,7 +33,7 @@ pub(crate) const XDP_MTU: u32 = XDP_LARGE - XDP_HEADROOM - HEADER;
 const XDP_STANDARD_MTU: u32 = STANDARD - XDP_HEADROOM - HEADER;
 const PACKET_STANDARD_MTU: u32 = STANDARD - PACKET_BEFORE - HEADER;
 
-/// What takes the packets of a port.
+/// Kind of driver that receives the packets of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Driver {
     AfXdp,

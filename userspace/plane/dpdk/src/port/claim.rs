@@ -31,7 +31,7 @@ static MINE: Mutex<BTreeSet<Key>> = Mutex::new(BTreeSet::new());
 /// Inode of the network namespace, and the claim's name in it.
 type Key = (u64, String);
 
-/// What a port has for itself, until this is dropped.
+/// Exclusive claims of a port, until this is dropped.
 #[derive(Debug)]
 pub(crate) enum Taken {
     Nothing,

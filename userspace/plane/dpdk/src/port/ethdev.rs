@@ -182,7 +182,7 @@ impl Ethdev {
         unsafe { self.packet_sockets.dropped() }
     }
 
-    /// What becomes readable when packets arrive at a receive queue.
+    /// The descriptor that becomes readable when packets arrive at a receive queue.
     pub(crate) fn wait_fd(&self, queue: u16) -> Option<BorrowedFd<'_>> {
         // SAFETY: while `self` is borrowed, no code stops the port.
         let interrupt = self.interrupt(queue).map(|it| unsafe { it.fd() });

@@ -1,4 +1,4 @@
-//! What a port's device is, and the state of its link.
+//! The device of a port, and the state of its link.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct LinkStatus {
     pub mbps: Option<u32>,
 }
 
-/// What wakes a poller that sleeps until packets arrive.
+/// The event that wakes a poller which sleeps until packets arrive.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wake {
     /// A socket, of AF_XDP or AF_PACKET.
@@ -60,10 +60,10 @@ pub struct XdpMode {
     pub zero_copy: bool,
 }
 
-/// What the driver reports about its device (`rte_eth_dev_info`).
+/// The driver's report about its device (`rte_eth_dev_info`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hardware {
-    /// What wakes a sleeping poller.
+    /// The event that wakes a sleeping poller.
     pub wake: Wake,
     /// How an AF_XDP port is attached; `None` for other ports.
     pub xdp: Option<XdpMode>,

@@ -54,7 +54,7 @@ pub struct Port {
 
 /// A port that [`Port::prepare`] has made.
 ///
-/// One that is dropped stays as it is until the process ends: its driver would take the other process's XDP program off
+/// A dropped port stays as it is until the process ends: its driver would take the other process's XDP program off
 /// the interface.
 #[derive(Debug)]
 pub struct PreparedPort(ManuallyDrop<Prepared>);
@@ -278,7 +278,7 @@ impl Port {
         })
     }
 
-    /// What of the interface's packets is the port's, if not all.
+    /// The filter that gives the port its packets, if it does not get all of its interface.
     #[must_use]
     pub fn filter(&self) -> Option<&Arc<PortFilter>> {
         self.shared().filter.as_ref()
@@ -356,7 +356,7 @@ impl Port {
     }
 
     /// Leaves the device to a process that has the same port, [prepared](Port::prepare) or [open](PortConfig::opens_beside).
-    /// What that one can have at once stays open until this process ends: to close a socket of AF_PACKET takes the
+    /// A device that both can have at once stays open until this process ends: to close a socket of AF_PACKET takes the
     /// kernel a tenth of a second. A port on AF_XDP gives its queues up, and leaves its XDP program, which the other one
     /// then uses. Any other port is closed. Drop its queues first.
     ///

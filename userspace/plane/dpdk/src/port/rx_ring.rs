@@ -13,7 +13,7 @@ const JUMBO_PAYLOAD: u64 = 8900;
 /// Buffers that DPDK's driver of AF_XDP gives to the kernel for each queue
 /// (`XSK_RING_CONS__DEFAULT_NUM_DESCS`). It cannot give more, so a larger ring would hold no more.
 const XDP_PACKETS: u16 = 2048;
-/// What the pool of a queue has buffers for by default, and most NICs have descriptors for.
+/// Packets for which the pool of a queue has buffers by default, and most NICs have descriptors.
 const POOL_PACKETS: u16 = 4096;
 const JUMBO_POOL_PACKETS: u16 = 2048;
 

@@ -1,13 +1,13 @@
 //! A process that holds ports until it is killed.
-#![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 use std::{
     env,
     io::{BufRead as _, BufReader, Read as _, stdin},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use onair_dpdk::Eal;
+use onair_stage::this_test;
 
 use crate::veth::{self, Veth};
 
@@ -15,11 +15,10 @@ use crate::veth::{self, Veth};
 const CHILD: &str = "OAD_CHILD";
 const READY: &str = "the ports are open";
 
-/// Runs this test's program in another process, which calls [`is_child`]; returns when
+/// Runs this test in another process, which calls [`is_child`]; returns when
 /// its ports are open.
 pub(crate) fn start(veth: &Veth) -> Child {
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--nocapture", "--test-threads=1"])
+    let mut child = this_test()
         .env(CHILD, &veth.namespace)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

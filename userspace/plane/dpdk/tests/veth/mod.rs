@@ -1,5 +1,9 @@
 //! A veth pair in the test's own network namespace, and traffic over it.
-#![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
+
+mod af_xdp;
+mod af_xdp_killed;
+mod child;
+mod link_restored;
 
 use std::time::{Duration, Instant};
 

@@ -23,7 +23,7 @@ use crate::totals::{Loss, ProducerTotals};
 pub(crate) use fault::Fault;
 pub(crate) use folder::Folder;
 pub(crate) use manifest_file::ManifestFile;
-use part::Part;
+use part::RecordingFile;
 pub(crate) use sum::Summer;
 use syncer::Done;
 pub(crate) use syncer::Syncer;
@@ -47,10 +47,10 @@ pub(crate) struct Files {
     split_duration: Option<Duration>,
     producers: Vec<Arc<ProducerTotals>>,
     /// Parts not completely written, in order; the last one is the current one.
-    parts: VecDeque<Part>,
+    parts: VecDeque<RecordingFile>,
     next_number: u32,
     /// Parts that the syncer completes.
-    closing: VecDeque<Part>,
+    closing: VecDeque<RecordingFile>,
     closed: Vec<FileReport>,
     closed_bytes: u64,
     summer: Summer,
@@ -70,7 +70,7 @@ impl Files {
     pub(crate) fn new(
         spec: &Spec,
         folder: Folder,
-        first: Part,
+        first: RecordingFile,
         (summer, syncer): (Summer, Syncer),
         before: Option<&Manifest>,
     ) -> Self {
@@ -109,7 +109,7 @@ impl Files {
         &self.producers
     }
 
-    fn present(&mut self) -> &mut Part {
+    fn present(&mut self) -> &mut RecordingFile {
         self.parts
             .back_mut()
             .expect("there is always a present part")
@@ -165,18 +165,18 @@ impl Files {
         let number = numbers.find(|it| !is_taken(it)).unwrap_or(u32::MAX);
         self.next_number = number + 1;
         let name = self.folder.part_name(number);
-        self.parts.push_back(Part::new(number, name));
+        self.parts.push_back(RecordingFile::new(number, name));
     }
 
     /// Bytes of all files, including buffered bytes.
     pub(crate) fn len(&self) -> u64 {
         let parts = self.closing.iter().chain(&self.parts);
-        self.closed_bytes + parts.map(Part::len).sum::<u64>()
+        self.closed_bytes + parts.map(RecordingFile::len).sum::<u64>()
     }
 
     /// Buffered bytes.
     pub(crate) fn waiting(&self) -> usize {
-        self.parts.iter().map(Part::waiting).sum()
+        self.parts.iter().map(RecordingFile::waiting).sum()
     }
 
     pub(crate) fn fault(&self) -> Option<&Fault> {
@@ -258,7 +258,7 @@ impl Files {
         }
     }
 
-    fn close(&mut self, mut part: Part) {
+    fn close(&mut self, mut part: RecordingFile) {
         let (Some(file), Some(syncer)) = (part.file(), &mut self.syncer) else {
             return;
         };
@@ -302,7 +302,7 @@ impl Files {
         if self.syncing == 0
             && self.unsynced >= SYNC_BYTES
             && let Some(syncer) = &mut self.syncer
-            && let Some(file) = part.and_then(Part::file)
+            && let Some(file) = part.and_then(RecordingFile::file)
         {
             syncer.sync(file);
             self.syncing = self.unsynced;
@@ -373,7 +373,7 @@ impl Files {
     /// encoder must then begin it.
     pub(crate) fn replace_removed(&mut self) -> bool {
         // Later parts have no file yet.
-        if !self.parts.front().is_some_and(Part::is_removed) {
+        if !self.parts.front().is_some_and(RecordingFile::is_removed) {
             return false;
         }
         if let Some(part) = self.parts.pop_front() {
@@ -388,7 +388,7 @@ impl Files {
         was_present
     }
 
-    fn note_removed(&mut self, part: Part) {
+    fn note_removed(&mut self, part: RecordingFile) {
         let name = part.name.clone();
         let events = part.lose(Loss::Removed, &self.producers);
         self.problem(format!(
@@ -451,7 +451,7 @@ fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
 }
 
 /// The part after those of an earlier daemon. The drain thread creates it as soon as the disk takes it.
-pub(crate) fn later_part(folder: &Folder, before: usize) -> Part {
+pub(crate) fn later_part(folder: &Folder, before: usize) -> RecordingFile {
     let is_taken = |name: &str| {
         let files = [folder.file(name), folder.unfinished(name)];
         files.iter().any(|it| it.symlink_metadata().is_ok())
@@ -461,12 +461,12 @@ pub(crate) fn later_part(folder: &Folder, before: usize) -> Part {
     let (number, name) = parts
         .find(|(_, name)| !is_taken(name))
         .expect("there are fewer files than numbers");
-    Part::new(number, name)
+    RecordingFile::new(number, name)
 }
 
 /// Creates the first part at once, so that the requester of the recording gets the error.
-pub(crate) fn first_part(folder: &Folder) -> Result<Part, Fault> {
-    let mut part = Part::new(1, folder.part_name(1));
+pub(crate) fn first_part(folder: &Folder) -> Result<RecordingFile, Fault> {
+    let mut part = RecordingFile::new(1, folder.part_name(1));
     part.open(folder)?;
     Ok(part)
 }

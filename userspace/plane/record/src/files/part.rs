@@ -35,7 +35,7 @@ struct Mark {
 
 /// A file that is being written.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct RecordingFile {
     pub(crate) number: u32,
     pub(crate) name: String,
     file: Option<Arc<File>>,
@@ -58,7 +58,7 @@ pub(crate) struct Part {
     first_event_ns: Option<u64>,
 }
 
-impl Part {
+impl RecordingFile {
     pub(crate) fn new(number: u32, name: String) -> Self {
         Self {
             number,

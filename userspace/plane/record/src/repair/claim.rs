@@ -22,7 +22,7 @@ pub(super) struct Claim {
     pub(super) lock: File,
 }
 
-/// What the manifest of a running recording contained.
+/// Contents of a running recording's manifest.
 pub(super) enum Claimed {
     Cut(Box<Claim>),
     /// Nothing: removed.

@@ -1,4 +1,4 @@
-//! Repair of what a killed process left.
+//! Repair of recordings that a killed process left.
 //!
 //! An interrupted recording has an unlocked manifest `NAME.json.part`. Repair truncates its
 //! unfinished files to their complete part, appends what tools need to open them, and renames them;
@@ -21,7 +21,7 @@ use crate::spec::{RecordName, UNFINISHED};
 use claim::{Claim, Claimed};
 use file::FoundFile;
 
-/// What repair found.
+/// Result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Repaired {
     /// An interrupted recording: its files open now, and its manifest says what is missing.

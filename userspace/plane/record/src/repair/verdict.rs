@@ -1,4 +1,4 @@
-//! Statement in the manifest of a repaired recording: what is known, and what is not.
+//! Statement in the manifest of a repaired recording: the known facts, and the unknown ones.
 
 use std::collections::BTreeMap;
 

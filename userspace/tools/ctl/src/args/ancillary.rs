@@ -109,7 +109,7 @@ pub(super) fn has_fields(format: &AncillaryDocument) -> bool {
 /// The format of what arrives.
 ///
 /// # Errors
-/// What the packets do not show.
+/// The facts that the packets do not show, for people.
 pub(super) fn arriving(it: &SeenAncillary) -> Result<AncillaryDocument, String> {
     Ok(AncillaryDocument {
         frame_rate: it.ancillary_rate.clone(),

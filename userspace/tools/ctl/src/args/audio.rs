@@ -45,7 +45,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "DURATION", value_parser = micros)]
     packet_time: Option<u32>,
 
-    /// What the channels are, as in SDP: SMPTE2110.(51,ST)
+    /// Assignment of the channels, as in SDP: SMPTE2110.(51,ST)
     #[arg(long, value_name = "ORDER")]
     channel_order: Option<String>,
 
@@ -108,7 +108,7 @@ pub(super) const fn has_fields(_: &AudioDocument) -> bool {
 /// The format of what arrives.
 ///
 /// # Errors
-/// What the packets do not show.
+/// The facts that the packets do not show, for people.
 pub(super) fn arriving(it: &SeenAudio) -> Result<AudioDocument, String> {
     let us = it.packet_time_us();
     let forms: Vec<_> = it.forms().collect();

@@ -7,7 +7,7 @@ use clap::Args;
 use onair_api::{Arriving, SessionPatch};
 use onair_essence::{EssenceKind, FormatDocument, SeenFormat};
 
-/// What a session may have instead of the flags of a format.
+/// Arguments that stand instead of the flags of a format.
 const INSTEAD: [&str; 4] = ["file", "sdp", "from", "like_what_arrives"];
 
 /// Flags that say a frame rate, which a description may lack.
@@ -114,7 +114,7 @@ macro_rules! declare {
             [$first::OF_TIMING, $($field::OF_TIMING,)*].concat()
         }
 
-        /// What stands instead of the flags of the format of `essence`: among it the first flag of another.
+        /// Arguments that stand instead of the flags of the format of `essence`: among it the first flag of another.
         pub(super) fn instead_of(essence: &str) -> Vec<&'static str> {
             let all = [(stringify!($first), $first::FIRST), $((stringify!($field), $field::FIRST),)*];
             let others = all.into_iter().filter(|(name, _)| *name != essence);
@@ -155,7 +155,7 @@ macro_rules! declare {
         /// The format of what arrives.
         ///
         /// # Errors
-        /// What the packets do not show.
+        /// The facts that the packets do not show, for people.
         pub(crate) fn arriving(arriving: &Arriving) -> Result<FormatDocument, String> {
             match &arriving.format {
                 SeenFormat::$first_name(it) => Ok(FormatDocument::$first_name($first::arriving(it)?)),

@@ -216,7 +216,7 @@ pub(super) fn has_fields(format: &JpegXsDocument) -> bool {
 /// The format of what arrives.
 ///
 /// # Errors
-/// What the packets do not show.
+/// The facts that the packets do not show, for people.
 pub(super) fn arriving(it: &SeenJpegXs) -> Result<JpegXsDocument, String> {
     Ok(JpegXsDocument {
         width: it.jpeg_xs_width,

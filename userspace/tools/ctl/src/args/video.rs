@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::{Args, ValueEnum};
-use onair_essence::survey::{Given, Reads};
+use onair_essence::survey::{Reads, UserFacts};
 use onair_essence::video::{
     Colorimetry, Packing, Picture, PixelAspect, Sampling, Scan, SenderType,
     TransferCharacteristics, VideoDocument, VideoPatch, VideoRange,
@@ -233,9 +233,9 @@ pub(crate) struct AnalyzeFlags {
 }
 
 impl AnalyzeFlags {
-    /// What a survey needs of them.
-    pub(crate) fn given(&self) -> Given {
-        Given {
+    /// The facts that a survey needs of them.
+    pub(crate) fn given(&self) -> UserFacts {
+        UserFacts {
             height: self.height,
             interlaced: self.interlaced,
             rate: self.rate,
@@ -282,7 +282,7 @@ pub(super) fn has_fields(format: &VideoDocument) -> bool {
 /// The format of what arrives.
 ///
 /// # Errors
-/// What the packets do not show.
+/// The facts that the packets do not show, for people.
 pub(super) fn arriving(it: &Picture) -> Result<VideoDocument, String> {
     let height = it.height;
     let (Some(width), Some(samples)) = (it.width, it.samples.first()) else {

@@ -27,7 +27,7 @@ pub(crate) struct Watch {
     watch: Option<Duration>,
 }
 
-/// What one look shows.
+/// Result of one look.
 pub(crate) struct WatchView {
     pub(crate) document: Value,
     pub(crate) text: String,

@@ -48,7 +48,7 @@ pub(crate) struct NotAnalyzed {
 }
 
 impl NotAnalyzed {
-    /// What there is, in words.
+    /// The contents, in words.
     pub(crate) fn present(&self) -> Vec<String> {
         let all = [
             (self.other_protocol, "of other protocols"),
@@ -106,7 +106,7 @@ pub(crate) struct Flow {
     pub(crate) intervals: Option<Intervals>,
     pub(crate) within_unit_ns: Option<Extremes>,
     pub(crate) after_marker_ns: Option<Extremes>,
-    /// What is known of its format.
+    /// The known part of its format.
     #[serde(flatten)]
     pub(crate) format: Shown,
     pub(crate) audio: Option<Audio>,

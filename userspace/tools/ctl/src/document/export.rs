@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use crate::capture::Read;
 
-/// What was exported.
+/// Result of an export.
 #[derive(Debug, Serialize)]
 pub(crate) struct Exported {
     pub(crate) output: String,
     pub(crate) format: &'static str,
-    /// What a reader of the file must know.
+    /// Facts that a reader of the file must know.
     pub(crate) content: BTreeMap<&'static str, String>,
     pub(crate) bytes: u64,
     pub(crate) frames: u64,

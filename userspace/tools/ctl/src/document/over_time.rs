@@ -39,12 +39,12 @@ pub(crate) struct OverTime {
     #[serde(flatten)]
     pub(crate) axis: Axis,
     /// As many as the axis has.
-    pub(crate) parts: Vec<Part>,
+    pub(crate) parts: Vec<TimeBin>,
 }
 
 /// A stream in a part of its time.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Part {
+pub(crate) struct TimeBin {
     pub(crate) packets: u64,
     /// Of RTP payload.
     pub(crate) bytes: u64,

@@ -1,20 +1,18 @@
 //! Failures of a command and their exit codes. How a failure is told is in `report`.
 
 pub(crate) mod export;
-pub(crate) mod host;
 pub(crate) mod pipe;
-pub(crate) mod upgrade;
 
+use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use onair_api::{Problem, ProblemCode};
 use onair_control::ControlError;
 use onair_sdp::session::Unusable;
 
 use self::export::ExportError;
-use self::host::HostError;
 use self::pipe::PipeFailure;
-use self::upgrade::UpgradeError;
 use crate::capture::CaptureError;
 
 /// Success.
@@ -91,7 +89,7 @@ impl From<Box<Problem>> for Failure {
 }
 
 impl Failure {
-    /// What the daemon said, if it refused.
+    /// The daemon's reason, if it refused.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Control(failure) => failure.problem(),
@@ -127,6 +125,97 @@ impl Failure {
                 ) => ABSENT,
                 _ => REFUSED,
             },
+        }
+    }
+}
+
+/// Why the installed program does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpgradeError {
+    #[error("the installed {} does not start: {text}: nothing has changed; install the package again", program.display())]
+    Program { program: PathBuf, text: String },
+    #[error(
+        "the installed onaird refuses the configuration: {0}: nothing has changed; change the file"
+    )]
+    Configuration(String),
+    #[error(
+        "onaird {0} runs, which cannot be replaced by another process: systemctl restart onaird"
+    )]
+    TooOld(String),
+    #[error(
+        "nothing has changed: {0} on air; to take {them} off air: onairctl upgrade --stop-sessions",
+        them = if *.1 == 1 { "it" } else { "them" }
+    )]
+    OnAir(String, usize),
+    #[error("onaird {installed} did not take over: {text}")]
+    NotStarted { installed: String, text: String },
+    #[error("after the upgrade {text}\n{}", remedy(previous))]
+    NotWell { previous: String, text: String },
+}
+
+impl UpgradeError {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::OnAir(..) => BUSY,
+            _ => REFUSED,
+        }
+    }
+}
+
+/// The remedy when the new daemon is not as it should be.
+fn remedy(previous: &str) -> String {
+    format!(
+        "Why:  journalctl -u onaird -n 50; onairctl health\n\
+         Back: apt install --allow-downgrades ./onair_{previous}-*.deb && systemctl reset-failed onaird && \
+         systemctl restart onaird"
+    )
+}
+
+/// Why no command runs with the daemon of another host.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HostError {
+    /// The command needs memory, files or programs of the daemon's machine.
+    #[error(
+        "{command} works on its own machine only: run `ssh {host} onairctl {command} …`, or leave out --host and \
+         ONAIR_HOST"
+    )]
+    OwnMachine { command: &'static str, host: String },
+    /// ssh would read the path of the socket as something else.
+    #[error(
+        "ssh cannot forward {}: give the absolute path of the socket on the host, without : % $ and \\",
+        .0.display()
+    )]
+    Socket(PathBuf),
+    /// There is no process for ssh.
+    #[error("cannot start ssh through setpriv: {0}")]
+    Start(io::Error),
+    /// ssh has exited: it said why.
+    #[error("no connection to {0} ({1}): check that `ssh {0}` logs in")]
+    Ended(String, ExitStatus),
+    /// The login took too long.
+    #[error("{0} did not finish the login in time: check that `ssh {0}` logs in")]
+    Late(String),
+    /// The host has no such socket, or another user's.
+    #[error(
+        "no daemon answers at {0}: check that onaird runs there, and that your user there may open the socket"
+    )]
+    NoDaemon(String),
+}
+
+impl HostError {
+    /// ssh to `host` is no more.
+    pub(crate) fn ended(host: &str, status: io::Result<ExitStatus>) -> Self {
+        match status {
+            Ok(status) => Self::Ended(host.to_owned(), status),
+            Err(error) => Self::Start(error),
+        }
+    }
+
+    /// The exit code.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::OwnMachine { .. } | Self::Socket(_) => USAGE,
+            _ => UNREACHABLE,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::chart::{Figure, Layer, Timeline, Unit, float, of_intervals, of_levels};
 use crate::document::analysis::{Histogram, Intervals, Timing};
-use crate::document::over_time::{Band, OverTime, Part};
+use crate::document::over_time::{Band, OverTime, TimeBin};
 use crate::render::analysis::time;
 
 const HISTOGRAM: [&str; 3] = ["Level", "Packets", "Share"];
@@ -74,7 +74,7 @@ pub(super) fn intervals(of: &Intervals) -> Figure {
 
 pub(super) fn rate(of: &OverTime) -> Figure {
     let length_ns = float(of.axis.bin_ns.cast_signed());
-    let rate = |it: &Part| float(it.bytes.cast_signed()) * 8000.0 / length_ns;
+    let rate = |it: &TimeBin| float(it.bytes.cast_signed()) * 8000.0 / length_ns;
     let spans = of.parts.iter().map(|it| Some((0.0, rate(it))));
     let timeline = one(of, Unit::MegabitsPerSecond, spans.collect());
     let parts = (0..).zip(&of.parts);
@@ -102,7 +102,7 @@ pub(super) fn rate(of: &OverTime) -> Figure {
 
 /// `None` if all packets came once and in order.
 pub(super) fn losses(of: &OverTime) -> Option<Figure> {
-    let counts = |it: &Part| [it.missing, it.late, it.duplicates];
+    let counts = |it: &TimeBin| [it.missing, it.late, it.duplicates];
     let mut totals = [0; 3];
     for part in &of.parts {
         let all = totals.iter_mut().zip(counts(part));
@@ -239,7 +239,7 @@ impl Bands {
     }
 
     /// `None` without a value.
-    fn figure(&self, of: &OverTime, value: impl Fn(&Part) -> Option<Band>) -> Option<Figure> {
+    fn figure(&self, of: &OverTime, value: impl Fn(&TimeBin) -> Option<Band>) -> Option<Figure> {
         let values: Vec<_> = of.parts.iter().map(value).collect();
         let spans = values.iter();
         let spans = spans.map(|it| it.map(|it| (float(it.min), float(it.max))));

@@ -1,4 +1,4 @@
-//! What is to be said of a stream first: a sentence, and how bad it is.
+//! The first sentence about a stream, and its severity.
 
 use maud::{Markup, html};
 use onair_essence::rows::Grade;

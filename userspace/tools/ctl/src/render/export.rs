@@ -3,7 +3,7 @@
 use super::{Facts, bytes, printable};
 use crate::document::export::Exported;
 
-/// What was written, from what.
+/// The result of an export: output and input.
 pub(crate) fn render(exported: &Exported) -> String {
     let mut facts = Facts::default();
     let size = bytes(exported.bytes);
@@ -30,7 +30,7 @@ pub(crate) fn render(exported: &Exported) -> String {
     facts.print()
 }
 
-/// What is not in the file, in words behind the number of frames.
+/// Reasons for frames that are not in the file, in words behind their number.
 pub(crate) fn reasons(exported: &Exported) -> String {
     let counts = [
         (exported.incomplete_frames, "incomplete frames left out"),

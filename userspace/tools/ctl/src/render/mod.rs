@@ -9,7 +9,6 @@ pub(crate) mod daemon;
 pub(crate) mod event;
 pub(crate) mod export;
 pub(crate) mod falling;
-pub(crate) mod forecast;
 pub(crate) mod group;
 pub(crate) mod page;
 pub(crate) mod pipe;
@@ -25,6 +24,9 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use onair_api::{Timestamp, is_unprintable};
 use onair_essence::rows::{Grade, Row};
+
+use crate::document::Forecast;
+use session::blocker;
 
 /// A table with a header line and without a frame.
 pub(crate) fn table(heads: &[&str]) -> Table {
@@ -193,6 +195,33 @@ pub(crate) fn bytes(count: u64) -> String {
 /// A number, or a dash when there is none.
 pub(crate) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// Answer of `--dry-run`.
+pub(crate) fn render(forecast: &Forecast) -> String {
+    let operation = &forecast.operation;
+    let word = if forecast.would_pass {
+        console::style(format!("{operation} would pass")).green()
+    } else {
+        console::style(format!("{operation} would be refused")).yellow()
+    };
+    let mut text = format!(
+        "{word}: {} ({} is {})\n",
+        printable(&forecast.reason),
+        forecast.session,
+        forecast.state
+    );
+    if !forecast.evicts.is_empty() {
+        let numbers: Vec<_> = forecast.evicts.iter().map(ToString::to_string).collect();
+        text += &format!("It would evict attachment {}.\n", numbers.join(", "));
+    }
+    if !forecast.blockers.is_empty() {
+        text += &heading("Users:");
+        text += &blocker::rows(&forecast.blockers);
+    }
+    text += &heading("Witnesses:");
+    text += &verdict::rows(&forecast.verdict.readings);
+    text
 }
 
 #[cfg(test)]

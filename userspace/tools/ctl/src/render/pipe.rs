@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Facts, bytes, human, printable};
-use crate::document::pipe::Piped;
+use crate::document::Piped;
 
-/// What passed through, and why it ended.
+/// The result of a pipe: counts, and why it ended.
 pub(crate) fn render(piped: &Piped) -> String {
     let mut facts = Facts::default();
     facts.add("session", printable(&piped.session));

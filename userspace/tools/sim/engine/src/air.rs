@@ -1,4 +1,4 @@
-//! What comes over the network: a source for each session that receives packets. It sends all the time, to some of the
+//! Packets from the network: a source for each session that receives packets. It sends all the time, to some of the
 //! addresses that its session may have, and now and then a packet is lost.
 
 use std::collections::BTreeSet;
@@ -57,7 +57,7 @@ impl Air {
         }
     }
 
-    /// What was sent until now arrives.
+    /// Packets that were sent until now arrive.
     pub(crate) fn arrive(&mut self, world: &mut World) {
         let now = world.tai_ns();
         for source in &mut self.sources {

@@ -12,9 +12,9 @@ use crate::stage::Stage;
 pub struct EngineReport {
     /// Deeds, answers and events.
     pub events: u64,
-    /// What must not be.
+    /// Broken invariants.
     pub violations: Vec<String>,
-    /// What happened, if it was to be traced.
+    /// Events of the life, if it was to be traced.
     pub trace: Vec<String>,
     /// Virtual time, ns.
     pub ns: u64,
@@ -52,7 +52,7 @@ fn act(stage: &mut Stage) {
     stage.check_end();
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned()));

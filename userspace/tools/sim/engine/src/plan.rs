@@ -18,7 +18,7 @@ const LONG: u64 = 2_500;
 pub struct EngineDeed {
     /// Pause before it, ms.
     pub after: u64,
-    /// What is done.
+    /// The deed.
     pub kind: EngineDeedKind,
     /// To which session.
     pub role: usize,
@@ -26,7 +26,7 @@ pub struct EngineDeed {
     pub which: u64,
 }
 
-/// What is done.
+/// A deed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineDeedKind {
     /// Create a session.
@@ -85,7 +85,7 @@ pub enum EngineDeedKind {
     Kill,
     /// A client passes its memory on.
     PassOn,
-    /// What was passed on goes.
+    /// Passed-on memory goes.
     DropPassedOn,
     /// A client takes a frame.
     Take,
@@ -144,7 +144,7 @@ pub struct EnginePlan {
     pub step: u64,
     /// Roles whose sessions are persistent, a bit each.
     pub persistent: u64,
-    /// What happens at a shutdown to users that stay.
+    /// Policy of a shutdown for users that stay.
     pub policy: Policy,
     /// Sessions that there may be at a time.
     pub sessions: u64,
@@ -249,7 +249,7 @@ fn deed(theme: usize, below: Below<'_>) -> EngineDeedKind {
     }
 }
 
-/// What a life has more of than others.
+/// A deed of which lives of this theme have more than others.
 fn of_theme(theme: usize, below: Below<'_>) -> EngineDeedKind {
     use EngineDeedKind as Kind;
     match theme {

@@ -205,7 +205,7 @@ pub(crate) fn begin() {
     OVERTAKES.set(below(3) == 0);
 }
 
-/// What memory a life has.
+/// Memory model of a life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Memory {
     /// As chance has chosen.

@@ -1,4 +1,4 @@
-//! What the simulator is told: labels that callers pass, and kicks that they send.
+//! Messages to the simulator: labels that callers pass, and kicks that they send.
 
 use std::cell::Cell;
 

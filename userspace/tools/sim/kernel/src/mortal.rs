@@ -1,4 +1,4 @@
-//! What can be killed: a process, or a single thread.
+//! Mortal tasks: a process, or a single thread.
 
 use std::cell::Cell;
 use std::rc::Rc;

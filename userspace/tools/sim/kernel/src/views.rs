@@ -21,7 +21,7 @@ type View = Vec<u32>;
 
 struct Value {
     value: u64,
-    /// What an acquire of it shows.
+    /// The view that an acquire of it gives.
     view: Option<Rc<View>>,
 }
 
@@ -37,7 +37,7 @@ struct Memory {
     words: Vec<Word>,
     /// Of each task.
     views: Vec<View>,
-    /// What the last fence has seen.
+    /// The view of the last fence.
     ordered: View,
 }
 

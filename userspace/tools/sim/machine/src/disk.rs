@@ -61,11 +61,11 @@ pub(crate) fn format() {
     load(BTreeMap::from([(PathBuf::from(STATE), Entry::Folder)]));
 }
 
-/// What a power cut leaves.
+/// The disk after a power cut.
 #[derive(Debug)]
 pub(crate) struct Synced(BTreeMap<PathBuf, Entry>);
 
-/// What a power cut at this moment leaves.
+/// The disk after a power cut at this moment.
 pub(crate) fn synced() -> Synced {
     let mut left = SYNCED.with_borrow(BTreeMap::clone);
     for entry in left.values_mut() {
@@ -152,7 +152,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// What has a name.
+/// An entry with a name.
 #[derive(Clone, Debug)]
 enum Entry {
     Folder,

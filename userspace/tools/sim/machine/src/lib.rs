@@ -9,36 +9,41 @@
 mod disk;
 pub mod life;
 mod machine;
-mod memory;
 mod probe;
 mod processes;
 mod recordings;
 mod shutdown;
 mod time;
 
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use onair_api::RecordingEnd;
+use onair_api::{RecordingEnd, SessionId};
 use onair_dataplane::{
     Dataplane, DataplaneConfig, DataplaneError, EventReceiver, ManualPoller, MediaClock,
 };
 use onair_engine::clients::inspection::Finding;
 use onair_engine::clock::Clocks;
-use onair_engine::machine::{FoundRecording, RecorderEvent, Shutdown};
+use onair_engine::machine::{Charge, FoundRecording, Later, MemoryReturn, RecorderEvent, Shutdown};
 use onair_engine::session::attachment::Watched;
+use onair_ipc::freshness::Freshness;
+use onair_ipc::memfd::Memfd;
+use onair_session::RetiredMemory;
 use onair_workers::ThreadRegistry;
 
-pub use crate::disk::DiskState;
-pub use crate::machine::SimulatedMachine;
-use crate::memory::Reclaimer;
 use crate::processes::Crowd;
-pub use crate::processes::Helpers;
-pub use crate::recordings::Recorder;
 use crate::recordings::RecorderState;
 use crate::shutdown::ShutdownState;
 use crate::time::{TAI_AHEAD_NS, Tasks, Time};
+
+pub use crate::disk::DiskState;
+pub use crate::machine::SimulatedMachine;
+pub use crate::processes::Helpers;
+pub use crate::recordings::Recorder;
 
 /// Turns of a poller at one time, after which it has to wait for another one: a session that waits for the end of a frame has
 /// each turn for its own.
@@ -47,7 +52,7 @@ const TURNS: u32 = 256;
 /// Pollers of a life's configuration.
 pub const POLLERS: usize = 2;
 
-/// What surrounds the engine, as the test has it.
+/// The engine's surroundings, in the hands of the test.
 #[derive(Debug)]
 pub struct World {
     time: Arc<Time>,
@@ -62,7 +67,7 @@ pub struct World {
     tasks: Tasks,
 }
 
-/// What the machine and the test share.
+/// State that the machine and the test share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shared(Arc<Mutex<State>>);
 
@@ -193,7 +198,7 @@ impl World {
         self.shared.lock().reclaimer.set_stands(stands);
     }
 
-    /// What the engine does beside its turns, and has not done.
+    /// Number of tasks beside the engine's turns that have not ended.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.tasks.count()
@@ -211,7 +216,7 @@ impl World {
         std::mem::take(&mut self.shared.lock().findings)
     }
 
-    /// What the recorder's threads have done.
+    /// Takes the events of the recorder's threads.
     #[must_use]
     pub fn take_recorder_events(&self) -> Vec<RecorderEvent> {
         self.shared.lock().recorder.take_events()
@@ -292,4 +297,72 @@ impl World {
         let mut state = self.shared.lock();
         state.crowd.set_blocked(session, attachment, callers);
     }
+}
+
+/// The thread that gives memory back.
+#[derive(Debug, Default)]
+pub(crate) struct Reclaimer {
+    stands: bool,
+    /// Memory that it has not given back.
+    waiting: Vec<(Charge, RetiredMemory)>,
+}
+
+impl Reclaimer {
+    pub(crate) fn set_stands(&mut self, stands: bool) {
+        self.stands = stands;
+        if !stands {
+            self.waiting.clear();
+        }
+    }
+
+    fn is_returning(&self, session: SessionId) -> bool {
+        self.waiting.iter().any(|(of, _)| of.session == session)
+    }
+}
+
+impl MemoryReturn for SimulatedMachine {
+    fn is_sole(&self, file: &Memfd) -> io::Result<bool> {
+        file.is_sole_user()
+    }
+
+    fn replace_pages(&self, of: &Arc<Freshness>) {
+        of.replace().expect("the kernel replaces pages");
+    }
+
+    fn give_back(&self, charge: Charge, memory: RetiredMemory) {
+        let reclaimer = &mut self.shared.lock().reclaimer;
+        if reclaimer.stands {
+            reclaimer.waiting.push((charge, memory));
+        }
+    }
+
+    fn is_returning(&self, session: SessionId) -> bool {
+        self.shared.lock().reclaimer.is_returning(session)
+    }
+
+    fn when_returned(&self, session: SessionId) -> Later<()> {
+        let shared = self.shared.clone();
+        Box::pin(poll_fn(move |_| {
+            match shared.lock().reclaimer.is_returning(session) {
+                true => Poll::Pending,
+                false => Poll::Ready(()),
+            }
+        }))
+    }
+
+    fn returning(&self) -> Vec<(u32, u64)> {
+        let waiting = &self.shared.lock().reclaimer.waiting;
+        let all = waiting.iter().flat_map(|(of, it)| it.bytes_by_user(of.uid));
+        all.collect()
+    }
+
+    fn pinned(&self) -> Vec<(Charge, u64)> {
+        Vec::new()
+    }
+
+    fn pinned_due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn ask_for_pinned(&mut self, _: Instant) {}
 }

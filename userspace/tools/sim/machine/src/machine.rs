@@ -13,7 +13,7 @@ use onair_engine::machine::{
 use onair_shares::Usage;
 
 use crate::Shared;
-use crate::processes::Looks;
+use crate::processes::SimulatedProcesses;
 use crate::time::{Tasks, Time};
 
 /// The engine's machine in a [`World`](crate::World).
@@ -23,7 +23,7 @@ pub struct SimulatedMachine {
     time: Arc<Time>,
     dataplane: Dataplane,
     pub(crate) shared: Shared,
-    pub(crate) looks: Looks,
+    pub(crate) looks: SimulatedProcesses,
     ptp: PtpHealth,
     /// Memory that is told of the daemon's death.
     pub(crate) hung: usize,
@@ -33,7 +33,7 @@ impl SimulatedMachine {
     pub(crate) fn new(time: Arc<Time>, dataplane: Dataplane, shared: Shared) -> Self {
         let clock: Clocks = time.clone();
         Self {
-            looks: Looks {
+            looks: SimulatedProcesses {
                 shared: shared.clone(),
                 now: clock.now(),
             },

@@ -1,4 +1,4 @@
-//! What the probe sees: exactly the callers that are blocked.
+//! The probe: it sees exactly the blocked callers.
 
 use onair_api::{
     ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, SessionId, Timestamp, Witness,
@@ -33,7 +33,7 @@ impl onair_engine::clients::inspection::Sites for Armed {
     }
 }
 
-/// What the probe has of a client.
+/// The probe's facts about a client.
 pub(crate) fn watched(pid: u32) -> Watched {
     Watched {
         proof: Proof {

@@ -79,20 +79,20 @@ impl Crowd {
     }
 }
 
-/// What the engine asks about them.
+/// The engine's looks at them.
 #[derive(Debug)]
-pub(crate) struct Looks {
+pub(crate) struct SimulatedProcesses {
     pub(crate) shared: Shared,
     pub(crate) now: Instant,
 }
 
-impl Looks {
+impl SimulatedProcesses {
     fn lives(&self, pid: u32) -> bool {
         self.shared.lock().crowd.living.contains(&pid)
     }
 }
 
-impl Processes for Looks {
+impl Processes for SimulatedProcesses {
     fn now(&self) -> Instant {
         self.now
     }
@@ -209,7 +209,7 @@ impl Shared {
             (crowd.helpers, questions)
         };
         // What follows looks at the processes.
-        let looks = Looks {
+        let looks = SimulatedProcesses {
             shared: self.clone(),
             now,
         };

@@ -32,14 +32,14 @@ pub enum Recorder {
 #[derive(Debug, Default)]
 pub(crate) struct RecorderState {
     pub(crate) threads: Recorder,
-    /// What the engine has not taken.
+    /// Events that the engine has not taken.
     pub(crate) events: Vec<RecorderEvent>,
     /// Recordings of an earlier daemon that do not go on.
     pub(crate) concluded: Vec<(String, RecordingEnd)>,
 }
 
 impl RecorderState {
-    /// What was done.
+    /// Takes the events.
     pub(crate) fn take_events(&mut self) -> Vec<RecorderEvent> {
         match self.threads {
             Recorder::Hangs => Vec::new(),

@@ -99,7 +99,7 @@ pub(crate) fn now() -> Instant {
     NOW.get().unwrap_or_else(Instant::now)
 }
 
-/// What the engine of this thread does beside its turns.
+/// The engine's tasks of this thread, beside its turns.
 #[derive(Debug)]
 pub(crate) struct Tasks;
 
@@ -108,7 +108,7 @@ impl Tasks {
         TASKS.with_borrow_mut(|tasks| tasks.push(work));
     }
 
-    /// Those that have not ended.
+    /// Tasks that have not ended.
     pub(crate) fn count(&self) -> usize {
         TASKS.with_borrow(Vec::len)
     }

@@ -12,14 +12,14 @@ const EVENTS: u32 = 80;
 /// Flows that there are.
 const FLOWS: u64 = 3;
 
-/// What a poller gets and does, in order.
+/// A command to a poller, in order.
 enum Command {
     Start(u64),
     Retarget(u64),
     Quiesce,
 }
 
-/// What a poller says, in order.
+/// A report of a poller, in order.
 enum Report {
     Changed,
     HandedBack(u64),
@@ -170,7 +170,7 @@ impl Session {
         }
     }
 
-    /// What is wrong. `is_over`: nothing more will happen.
+    /// The broken invariant, if any. `is_over`: nothing more will happen.
     fn check(&self, at: usize, claims: &Claims, is_over: bool) -> Option<String> {
         if self.receives
             && let Some(flow) = self.polled

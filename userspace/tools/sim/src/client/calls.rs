@@ -43,7 +43,7 @@ fn thread(world: &mut World, of: usize) -> Option<&mut Thread> {
     threads.find(|it| it.task == current())
 }
 
-/// What the running thread does from now on. Returns what it did.
+/// Sets the call of the running thread. Returns what it did.
 pub(super) fn set_call(of: usize, kind: Call) -> Call {
     world(|world| {
         let call = thread(world, of).map(|it| std::mem::replace(&mut it.call, kind));
@@ -90,7 +90,7 @@ pub(super) fn check_refusal(of: usize, kind: Call, deadline: Deadline, refusal: 
     }
 }
 
-/// What a signal handler does: stops the session for the process. Another thread undoes it.
+/// A signal handler's stop: it stops the session for the process. Another thread undoes it.
 pub(crate) fn stop_in_handler(of: usize) {
     let client = world(|world| Arc::clone(&world.clients[of].attachment));
     // The error number that an interrupted call of the application may be about to read.
@@ -161,7 +161,7 @@ pub(super) fn counted(of: usize, result: Result<(), Refusal>) -> Result<(), Refu
     result
 }
 
-/// What a put has said.
+/// Notes the result of a put.
 pub(super) fn note_put(of: usize, result: Result<(), Refusal>) {
     if let Err(refusal) = result {
         check_refusal(of, Call::None, Deadline::Never, refusal);

@@ -1,4 +1,4 @@
-//! What the plan has for callers that pass a label: a signal, a pause, or their death.
+//! Plans for callers that pass a label: a signal, a pause, or their death.
 
 use onair_sim_kernel::{below, chance, current, now_ns, park, signal, stall, unpark};
 

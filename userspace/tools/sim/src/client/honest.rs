@@ -296,7 +296,7 @@ fn part_of(deadline: Deadline) -> Deadline {
     }
 }
 
-/// What an interpreter does between two parts.
+/// An interpreter's work between two parts.
 fn amid_parts() {
     match has_pool() {
         true => pause(),
@@ -311,7 +311,7 @@ fn wait_started(of: usize, client: &Attachment) -> Result<(), Refusal> {
     })
 }
 
-/// What a signal handler does: a call that does not wait, amid any call of its thread.
+/// A signal handler's call that does not wait, amid any call of its thread.
 pub(crate) fn call_in_handler(of: usize) {
     let client = world(|world| Arc::clone(&world.clients[of].attachment));
     let now = Deadline::Now;

@@ -1,7 +1,6 @@
 //! The clients: real callers of the library, each thread a task.
 
 mod calls;
-mod detach;
 mod hindrance;
 mod honest;
 mod hostile;
@@ -11,27 +10,29 @@ mod kept;
 mod pair;
 mod watch;
 
-use std::os::fd::AsFd as _;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::Arc;
 
 use onair_api::{Via, Who};
+use onair_ipc::caller::Attachment;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{CTL_GATE, SLOTS};
+use onair_ipc::pins::End;
 use onair_ipc::slot::Slot;
 use onair_ipc::sync::{AtomicU32, Ordering};
 use onair_session::{Admission, Event};
-use onair_sim_kernel::{Mortal, TaskId, fence, slow_calls, spawn, spawn_apart};
+use onair_sim_kernel::{Mortal, TaskId, current, fence, sleep, slow_calls, spawn, spawn_apart};
 
-pub(crate) use self::calls::stop_in_handler;
-use self::detach::leave;
-pub(crate) use self::detach::{detach, hang_up, pause};
-pub(crate) use self::hindrance::hinder;
-pub(crate) use self::honest::call_in_handler;
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
 use crate::plan::{ClientPlan, Manners, Plan};
 use crate::world::{Call, Client, Thread, world};
+use crate::{oracle, requests};
+use calls::{resume, start, stop};
+
+pub(crate) use self::calls::stop_in_handler;
+pub(crate) use self::hindrance::hinder;
+pub(crate) use self::honest::call_in_handler;
 
 /// The last value of a closed gate, before the first one comes again.
 const LAST_GATE: u32 = u32::MAX - 1;
@@ -207,4 +208,74 @@ fn is_let_in(of: usize) -> bool {
             _ => onair_sim_kernel::sleep(10_000),
         }
     }
+}
+
+/// Stops the process's calls, waits for them, asks, and leaves.
+pub(crate) fn detach(of: usize) {
+    let (client, session, number) = world(|world| {
+        let client = &mut world.clients[of];
+        client.detaches = true;
+        (
+            Arc::clone(&client.attachment),
+            client.session,
+            client.number,
+        )
+    });
+    stop(of, &client);
+    kept::give_back_all(of, &client);
+    let is_over = || world(|world| world.sessions[session].is_over);
+    while !is_over() && (client.callers() > 0 || client.held() > 0) {
+        sleep(500_000);
+    }
+    let ticket = requests::ask(format!("detach {number}"));
+    let request = ticket.number();
+    let event = Event::Detach(number, ticket);
+    post(Channel::Requests, 10_000, Message::Core(session, event));
+    while requests::granted(request).is_none() && !is_over() {
+        sleep(20_000);
+    }
+    match requests::granted(request) {
+        Some(false) => start(of, &client),
+        _ => {
+            leave_for_all(of, &client, End::ByHand);
+        }
+    }
+}
+
+/// A process whose end was found out, or that ends it, leaves.
+fn leave(of: usize, client: &Attachment, end: End) {
+    world(|world| {
+        let client = &mut world.clients[of];
+        client.has_left = true;
+        // Frames that are kept then are given up.
+        client.detaches |= end == End::ByHand;
+    });
+    leave_for_all(of, client, end);
+}
+
+/// Leaves, in the name of the whole process.
+fn leave_for_all(of: usize, client: &Attachment, end: End) {
+    let me = current();
+    world(|world| world.clients[of].leavers.push(me));
+    client.leave(end);
+    oracle::left(of);
+    world(|world| {
+        let client = &mut world.clients[of];
+        client.leavers.retain(|it| *it != me);
+        client.is_out = true;
+    });
+}
+
+/// Leaves without asking, also while callers are inside, and closes the connection.
+pub(crate) fn hang_up(of: usize) {
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    leave(of, &client, End::ByHand);
+    crate::kernel::hang_up(of);
+}
+
+/// Stops the session for its own process, and starts it again.
+pub(crate) fn pause(of: usize) {
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    stop(of, &client);
+    resume(of);
 }

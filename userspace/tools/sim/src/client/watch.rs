@@ -6,7 +6,7 @@ use onair_sim_kernel::has_weak_memory;
 
 use crate::world::{violation, world};
 
-/// What was so when the thread looked.
+/// The state at the thread's look.
 struct Moment {
     /// The session's gate.
     gate: u32,

@@ -1,4 +1,4 @@
-//! What is answered without a core: helper threads' looks, and requests that come too late.
+//! Answers without a core: helper threads' looks, and requests that come too late.
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use onair_api::{Direction, Operation, SessionName, SessionState, StepName, Via, Who};
 use onair_session::{
-    Destroy, Effect, Event, Examination, Examined, Place, Runtime as _, SessionCore,
+    Destroy, Effect, Event, Examination, Examined, Runtime as _, RuntimeHolder, SessionCore,
     examine_together,
 };
 use onair_sim_kernel::{now_ns, park};
@@ -206,7 +206,7 @@ impl Control {
         if let Some(number) = admitted {
             crate::kernel::let_in(number);
         }
-        if let Place::Here(runtime) = self.sessions[index].core.place() {
+        if let RuntimeHolder::Here(runtime) = self.sessions[index].core.place() {
             oracle::note_fates(&runtime.take_fates());
             if credits {
                 oracle::credited(index, |number, frame| runtime.has(number, frame));

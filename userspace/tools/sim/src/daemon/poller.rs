@@ -13,7 +13,7 @@ use crate::oracle;
 use crate::runtime::PlayedRuntime;
 use crate::world::{trace, world};
 
-/// What a poller is told, in order.
+/// Commands to a poller, in order.
 pub(crate) type Commands = Rc<RefCell<VecDeque<PollerCommand<PlayedRuntime>>>>;
 
 /// Sends the control thread an event of the session.

@@ -1,4 +1,4 @@
-//! What a core sees of the world: the virtual clock, and the kernel's answers.
+//! A core's view of the world: the virtual clock, and the kernel's answers.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub(super) fn view(index: usize) -> Seen<Kernel> {
     Seen(Kernel(index))
 }
 
-/// What is known when an event of session `index` comes.
+/// Facts for an event of session `index`.
 pub(super) fn facts(index: usize) -> Facts {
     Facts {
         sent_and_dropped: world(|world| world.sessions[index].sent_and_dropped),

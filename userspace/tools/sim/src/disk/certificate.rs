@@ -11,7 +11,7 @@ use onair_session::{Evidence, witness};
 use onair_sim_kernel::now_ns;
 use serde_json::json;
 
-use super::scene::scene;
+use super::scene;
 
 /// The wall clock, which makes a step each time.
 fn timestamp() -> Timestamp {

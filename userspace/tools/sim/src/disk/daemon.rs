@@ -15,18 +15,16 @@ use onair_session::{
 use onair_sim_kernel::chance;
 
 use super::certificate::{complete, pending, write};
-use super::device::{device, kill};
+use super::device::{Desk, device, kill};
 use super::plan::DiskPlan;
-use super::promises;
-use super::scene::{now, scene, trace};
-use super::writer::Desk;
+use super::{now, promises, scene, trace};
 use crate::daemon::{Played, Seen};
 use crate::ledgers::Ledgers;
 
 /// `timeouts.durable_ms` of the daemon.
 const DURABLE: Duration = Duration::from_secs(2);
 
-/// What a core sees: a session without clients.
+/// A core's view: a session without clients.
 pub(super) struct Alone(pub(super) SessionId);
 
 impl Played for Alone {

@@ -1,4 +1,4 @@
-//! What operators ask of a daemon.
+//! Requests of operators for a daemon.
 
 use onair_api::{Operation, SessionId, SessionName, SessionRef, SessionSpec, StoppedBefore};
 use onair_archive::{PersistedSession, SessionJob, Store};
@@ -6,10 +6,10 @@ use onair_session::{Event, Ticket};
 
 use super::certificate::complete;
 use super::daemon::{Daemon, answered, operator};
+use super::device::Desk;
 use super::plan::{DiskDeed, DiskDeedKind, NAMES};
 use super::promises::{self, Wanted};
-use super::scene::{trace, violation};
-use super::writer::Desk;
+use super::{trace, violation};
 
 fn name(index: usize) -> SessionName {
     let name = format!("s{}", index % NAMES);

@@ -2,14 +2,20 @@
 //! take long, or be the daemon's last.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
 
+use onair_archive::Writer;
 use onair_disk::{Disk, OpenFile, Unfit};
-use onair_sim_kernel::{self as kernel, Mortal, below, chance};
+use onair_sim_kernel as kernel;
+use onair_sim_kernel::{Mortal, TaskId, below, chance, give_way, park, spawn, unpark};
 
 use super::platter::{Entry, Inode, Platter};
-use super::scene::trace;
+use super::{now, trace};
 
 /// How the disk is at the moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,7 +60,7 @@ pub(super) fn kill() {
     daemon.kill();
 }
 
-/// What an operation is, for its faults.
+/// An operation, as its faults tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     /// It changes nothing.
@@ -279,5 +285,76 @@ impl OpenFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.sync("fdatasync")
+    }
+}
+
+#[derive(Debug)]
+struct Queue<J> {
+    jobs: VecDeque<J>,
+    is_working: bool,
+}
+
+/// The owner's end of a task that writes.
+#[derive(Debug)]
+pub(super) struct Desk<J> {
+    queue: Rc<RefCell<Queue<J>>>,
+    task: TaskId,
+}
+
+impl<J: Debug + 'static> Desk<J> {
+    /// Starts the task, which does up to `most` jobs at once.
+    pub(super) fn start(
+        daemon: &Mortal,
+        most: usize,
+        mut work: impl FnMut(Vec<J>) + 'static,
+    ) -> Self {
+        let queue = Rc::new(RefCell::new(Queue {
+            jobs: VecDeque::new(),
+            is_working: false,
+        }));
+        let own = Rc::clone(&queue);
+        let task = spawn(vec![daemon.clone()], move || {
+            loop {
+                let jobs: Vec<J> = {
+                    let mut queue = own.borrow_mut();
+                    let count = queue.jobs.len().min(most);
+                    queue.is_working = count > 0;
+                    queue.jobs.drain(..count).collect()
+                };
+                match jobs.is_empty() {
+                    true => drop(park(u64::MAX)),
+                    false => work(jobs),
+                }
+                give_way();
+            }
+        });
+        Self { queue, task }
+    }
+}
+
+/// Jobs were not done in time.
+#[derive(Debug, thiserror::Error)]
+#[error("not in time")]
+pub(super) struct Late;
+
+impl<J: Debug + 'static> Writer<J> for Desk<J> {
+    type NotDone = Late;
+
+    fn hand_in(&self, job: J) -> Result<(), J> {
+        self.queue.borrow_mut().jobs.push_back(job);
+        unpark(self.task);
+        give_way();
+        Ok(())
+    }
+
+    fn close(self, deadline: Instant) -> Result<(), Late> {
+        let is_done = |queue: &Queue<J>| queue.jobs.is_empty() && !queue.is_working;
+        while !is_done(&self.queue.borrow()) {
+            if now() > deadline {
+                return Err(Late);
+            }
+            onair_sim_kernel::sleep(1_000_000);
+        }
+        Ok(())
     }
 }

@@ -2,14 +2,12 @@
 
 use std::rc::Rc;
 
-use onair_sim_kernel::{self as kernel, Mortal, Outcome, chance, sleep, unpark};
+use onair_sim_kernel as kernel;
+use onair_sim_kernel::{Mortal, Outcome, chance, sleep, unpark};
 
-use super::STATE;
 use super::device::{Device, Health, device, kill};
 use super::plan::{DiskDeed, DiskDeedKind, DiskPlan};
-use super::promises;
-use super::scene::{Request, Scene, scene, trace, violation};
-use super::service;
+use super::{Request, STATE, Scene, promises, scene, service, trace, violation};
 use crate::life::{Report, message};
 
 /// Steps after which a life counts as endless.

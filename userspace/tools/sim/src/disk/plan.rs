@@ -1,4 +1,4 @@
-//! What operators do, and what happens to the disk and the daemon.
+//! Deeds of operators, and faults of the disk and the daemon.
 
 use onair_sim_kernel::Random;
 
@@ -12,7 +12,7 @@ const PAUSES: [u64; 4] = [2_000, 2_000_000, 400_000_000, 3_000_000_000];
 pub(crate) struct DiskDeed {
     /// Pause before it, ns.
     pub(crate) after: u64,
-    /// What is done.
+    /// The deed.
     pub(crate) kind: DiskDeedKind,
     /// To which session.
     pub(crate) session: usize,
@@ -20,7 +20,7 @@ pub(crate) struct DiskDeed {
     pub(crate) which: u64,
 }
 
-/// What is done.
+/// A deed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DiskDeedKind {
     /// Create and start a session.

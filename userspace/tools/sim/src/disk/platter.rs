@@ -14,7 +14,7 @@ const SECTOR: usize = 512;
 /// Identity of a file, whatever its name.
 pub(super) type Inode = usize;
 
-/// What has a name.
+/// An entry with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Folder,

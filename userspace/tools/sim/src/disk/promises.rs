@@ -10,9 +10,9 @@ use onair_archive::{Archive, PersistedSession};
 use onair_certificate::{CheckOutcome, Verification};
 use serde_json::Value;
 
-use super::scene::{trace, violation};
+use super::{trace, violation};
 
-/// What is wanted of a session after a restart.
+/// State of a session that is wanted after a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) spec: SessionSpec,
@@ -20,7 +20,7 @@ pub(super) struct Wanted {
     pub(super) stopped: Option<StoppedBefore>,
 }
 
-/// What was wanted of the session of a name, in order; `None`: that there is none.
+/// States that were wanted of the session of a name, in order; `None`: that there is none.
 #[derive(Clone, Debug, Default)]
 struct History {
     states: Vec<Option<Wanted>>,
@@ -30,7 +30,7 @@ struct History {
     reached: u64,
     /// Its file was damaged.
     is_damaged: bool,
-    /// What a damaged file says of an earlier stop went into the session.
+    /// The session has an earlier stop from a damaged file.
     is_stop_damaged: bool,
 }
 
@@ -52,7 +52,7 @@ struct Forms {
 struct Promises {
     sessions: BTreeMap<SessionName, History>,
     certificates: BTreeMap<SessionId, Forms>,
-    /// Those that are kept, oldest first.
+    /// Certificates that are kept, oldest first.
     kept: Vec<SessionId>,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn want(name: &SessionName, wanted: Option<Wanted>) -> usize {
     })
 }
 
-/// What is wanted of the session of a name.
+/// The wanted state of the session of a name.
 pub(super) fn wanted(name: &SessionName) -> Option<Wanted> {
     promises(|it| it.sessions.get(name)?.states.last()?.clone())
 }
@@ -287,7 +287,7 @@ impl Promises {
 }
 
 impl History {
-    /// What is known once a daemon has found this.
+    /// The history once a daemon has found this.
     fn found(mut self, name: &SessionName, found: Option<&PersistedSession>) -> Self {
         let state = found.map(|it| Wanted {
             spec: it.spec.clone(),

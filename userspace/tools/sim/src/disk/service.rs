@@ -12,13 +12,10 @@ use onair_archive::{
 use onair_session::{Event, Ticket, View as _};
 use onair_sim_kernel::{Mortal, current, now_ns, park, sleep};
 
-use super::STATE;
 use super::daemon::{Alone, Daemon, this_daemon};
-use super::device::SimDisk;
+use super::device::{Desk, SimDisk};
 use super::plan::DiskPlan;
-use super::promises;
-use super::scene::{Request, now, scene, trace, violation};
-use super::writer::Desk;
+use super::{Request, STATE, now, promises, scene, trace, violation};
 use crate::daemon::Seen;
 
 /// `timeouts.patrol_ms` of the daemon.
@@ -144,7 +141,7 @@ impl Daemon {
         }
     }
 
-    /// What is due, and then nothing until something is.
+    /// Does all due work, then waits until more is due.
     fn rest(&mut self) {
         if now() >= self.patrol_at {
             self.patrol_at = now() + PATROL;
@@ -158,7 +155,7 @@ impl Daemon {
         park(now_ns() + u64::try_from(pause).unwrap_or(0).max(1));
     }
 
-    /// What is not on disk.
+    /// Checks the list of files that are not on disk.
     fn check(&self) {
         let certificates = self.archive.unwritten().map(|it| it.detail);
         let sessions = self.store.unwritten().map(|it| it.detail);

@@ -1,4 +1,4 @@
-//! What is so when a session ends.
+//! Invariants at a session's end.
 
 use onair_api::{Counts, Operation, ProblemCode, Reading, Says, StepName};
 use onair_session::{Answer, Evidence};
@@ -90,7 +90,7 @@ fn check_readings(index: usize, evidence: &Evidence, has_evicted: bool) {
     }
 }
 
-/// What a session answers.
+/// Checks an answer of a session.
 pub(crate) fn answered(index: usize, answer: &Answer) {
     match answer {
         Answer::Verdict(_, Ok(verdict)) => verdict

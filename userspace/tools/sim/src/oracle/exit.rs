@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_millis(100);
 /// How much later than it may the exit may come, without the stalls of its own thread.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// What is known of the exit.
+/// State of the exit.
 #[derive(Debug)]
 struct Exit {
     priorities: BTreeMap<u64, u8>,
@@ -31,7 +31,7 @@ struct Exit {
     /// Sessions that drained since the last stop: if another's destroy of one gives up, the exit begins its own
     /// after a pause.
     drained: BTreeSet<u64>,
-    /// Those of them that gave up before the exit began its own: they delay none.
+    /// Sessions of these whose destroy gave up before the exit began its own: they delay none.
     given_up: BTreeSet<u64>,
     ready: BTreeSet<(u8, u64)>,
     has_looked: bool,

@@ -1,4 +1,4 @@
-//! What is written in the frames: nothing changes under a holder.
+//! Contents of the frames: nothing changes under a holder.
 
 use onair_ipc::caller::{Attachment, LoanGuard};
 use onair_ipc::frames::FrameMemory;
@@ -35,7 +35,7 @@ fn write(frames: &FrameMemory, frame: u32, half: usize, stamp: u64) {
     word.store(stamp, Ordering::Relaxed);
 }
 
-/// What is written in a frame: its first half twice, if the other one is not to be read.
+/// Reads the stamps of a frame: its first half twice, if the other one is not to be read.
 fn read(bytes: &[u8]) -> (u64, u64) {
     let half = |at: usize| {
         // SAFETY: in a frame, aligned; a word of the simulator is an atomic.

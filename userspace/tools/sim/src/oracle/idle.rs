@@ -31,7 +31,7 @@ pub(crate) fn idle() -> bool {
     world(|world| world.violations.is_empty())
 }
 
-/// What is wrong with a sleeper of which nothing but its backstop will wake it.
+/// The fault of a sleeper that only its backstop will wake.
 fn check(world: &World, task: usize) -> Option<String> {
     let client = &world.clients[*world.of_task.get(&task)?];
     if !client.is_honest() || client.is_dead() || client.has_unreported() || !client.is_attached {
@@ -210,8 +210,8 @@ pub(crate) fn ticked(index: usize, now: u64, again: Option<u64>) {
     }
 }
 
-/// What a session is like after an event. `has_work`: as above. `is_settled`: it runs, and no thread that has ended is
-/// looked for.
+/// Checks a session's waits after an event. `has_work`: as above. `is_settled`: it runs, and no thread that has ended
+/// is looked for.
 pub(crate) fn waits(index: usize, has_work: bool, is_settled: bool) {
     world(|world| {
         let session = &mut world.sessions[index];

@@ -47,7 +47,7 @@ pub(crate) fn submitted(stamp: u64) {
     });
 }
 
-/// What became of these frames.
+/// Notes the fates of these frames.
 pub(crate) fn note_fates(fates: &[Fate]) {
     let (torn, twice) = world(|world| {
         let (mut torn, mut twice) = (false, false);

@@ -1,4 +1,4 @@
-//! What makes a life hard beyond its deeds: where callers stall, and what clients do that few do.
+//! Adversity of a life beyond its deeds: where callers stall, and rare deeds of clients.
 //!
 //! It has chance of its own, so that many lives, with old seeds among them, stay as they are.
 

@@ -1,4 +1,4 @@
-//! What happens in a life, apart from the order of the steps: who is there, and what is done to them.
+//! Deeds of a life, apart from the order of the steps: the processes, and the faults that they meet.
 
 mod adversity;
 mod narrow;
@@ -14,7 +14,7 @@ use onair_sim_kernel::{Memory, Random};
 pub struct Deed {
     /// Pause before it, ns.
     pub after: u64,
-    /// What is done.
+    /// The deed.
     pub kind: DeedKind,
     /// To which session.
     pub session: usize,
@@ -22,7 +22,7 @@ pub struct Deed {
     pub which: usize,
 }
 
-/// What is done.
+/// A deed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeedKind {
     /// Start the session.
@@ -144,7 +144,7 @@ pub enum End {
     OneByOne,
     /// The daemon is told to exit.
     Shutdown {
-        /// What happens to sessions that stay in use.
+        /// Remedy for sessions that stay in use.
         remedy: Remedy,
         /// How long users may take to leave, ns.
         grace: u64,
@@ -186,7 +186,7 @@ pub struct Plan {
     pub quiesce: u64,
     /// How it ends.
     pub end: End,
-    /// What makes it hard.
+    /// Its adversity.
     pub adversity: Adversity,
 }
 
@@ -224,7 +224,7 @@ pub struct Adversity {
     pub meets_at: Option<&'static str>,
     /// Of 256 system calls of a client so many are followed by a stall.
     pub slow_calls: u8,
-    /// What memory the life has.
+    /// Memory model of the life.
     pub memory: Memory,
     /// Whether threads that spin do so for long.
     pub insists: bool,

@@ -158,7 +158,7 @@ fn of_unit(packet: &[u8]) -> Option<u32> {
     (rtp.payload_type == TYPE).then_some(rtp.timestamp)
 }
 
-/// What comes, in its order, and when the stream is undisturbed again.
+/// Packets in the order of their arrival, and the time when the stream is undisturbed again.
 fn wire(plan: &WirePlan, sender: &Sender) -> (Vec<Coming>, u64) {
     let start_ns = sender.packets[0].0;
     let mut calm_ns = start_ns;

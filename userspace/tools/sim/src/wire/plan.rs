@@ -1,4 +1,4 @@
-//! What the stranger sends, and what the network loses.
+//! Packets of the stranger, and losses of the network.
 
 use onair_essence::legs::{Class, Leg};
 use onair_sim_kernel::Random;
@@ -17,7 +17,7 @@ pub(crate) struct WireDeed {
     pub(super) kind: WireDeedKind,
 }
 
-/// What happens on a leg.
+/// An event on a leg.
 #[derive(Clone, Debug)]
 pub(super) enum WireDeedKind {
     /// The stranger sends packets.
@@ -33,13 +33,13 @@ pub(super) enum WireDeedKind {
 pub(super) struct Strange {
     /// By so many packets another than the next one.
     pub(super) like: i64,
-    /// What is added to number and timestamp, and again with each packet.
+    /// Increment of number and timestamp, added again with each packet.
     pub(super) numbers: [u64; 2],
     pub(super) ticks: [u64; 2],
     pub(super) ssrc: u32,
     /// Bytes of its packets.
     pub(super) bytes: Option<usize>,
-    /// What some of their bytes are.
+    /// Values of some of their bytes.
     pub(super) damage: Vec<(usize, u8)>,
     pub(super) times: u64,
     /// From one to the next.

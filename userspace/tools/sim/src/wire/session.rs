@@ -95,7 +95,7 @@ impl Session {
         }
     }
 
-    /// What is due until `now_ns`, then a turn with these packets.
+    /// Does the work due until `now_ns`, then a turn with these packets.
     pub(super) fn turn(&mut self, leg: Leg, packets: &[&[u8]], now_ns: u64) {
         while let Some(due_ns) = self.due_ns().filter(|it| *it < now_ns) {
             self.expire(due_ns);

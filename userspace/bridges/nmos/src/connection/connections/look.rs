@@ -10,7 +10,7 @@ use super::Connections;
 use crate::connection::leg::{Interface, interfaces};
 use crate::connection::refusal::Refusal;
 
-/// After a look that nobody answered, others are answered with what was last, for so long.
+/// After a look without an answer, others get the last answer, for so long.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// A session as it is now.

@@ -1,6 +1,6 @@
 //! The connections of all sessions.
 //!
-//! Of each session a [`Lot`] is what controllers have asked for. What *is* comes from the daemon at each look, so that a
+//! Of each session a [`ConnectionState`] is what controllers have asked for. What *is* comes from the daemon at each look, so that a
 //! session that an operator changes is shown as it is. Requests about one session take turns (its `turn`): a second PATCH
 //! waits until the first is carried out, and reads see what was before. Requests about several sessions go beside each
 //! other; those of one bulk request, or of one time, are activated together ([`carry_out`]).
@@ -29,11 +29,11 @@ use super::activation::{ActivationShown, Scheduled, Wanted};
 use super::carry::{Moment, carry_out};
 use super::index::Index;
 use super::leg::{Interface, LegPatch};
-use super::lot::{Active, Lot, document};
 use super::patch::Patch;
 use super::refusal::Refusal;
 use super::side::Side;
 use super::staged::Staged;
+use super::state::{Active, ConnectionState, document};
 use super::{Subscription, Subscriptions};
 use crate::identity::Ids;
 use crate::tai::Tai;
@@ -61,7 +61,7 @@ struct Shared {
     client: Client,
     ids: Ids,
     facts: watch::Receiver<Option<Arc<Facts>>>,
-    lots: Mutex<HashMap<SessionName, Entry>>,
+    states: Mutex<HashMap<SessionName, Entry>>,
     /// Times for which something was scheduled and that are waited for.
     times: Mutex<BTreeSet<Tai>>,
     changes: watch::Sender<u64>,
@@ -69,16 +69,16 @@ struct Shared {
     names: Index<u64, (Side, SessionName)>,
 }
 
-/// A lot, once a look has made it, and whose turn it is.
+/// A connection, once a look has made it, and whose turn it is.
 #[derive(Debug, Default)]
 struct Entry {
-    lot: Option<Lot>,
+    state: Option<ConnectionState>,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Entry {
     fn is_of(&self, view: &SessionView) -> bool {
-        self.lot.as_ref().is_none_or(|it| it.is_of(view))
+        self.state.as_ref().is_none_or(|it| it.is_of(view))
     }
 }
 
@@ -90,9 +90,9 @@ fn of_side(facts: Option<&Facts>, side: Side) -> impl Iterator<Item = &SessionVi
         .filter(move |it| it.direction != Direction::Local && Side::of(it.direction) == side)
 }
 
-/// What may become active.
+/// Parameters that may become active.
 #[derive(Debug)]
-struct Ready {
+struct ReadyActivation {
     look: Look,
     staged: Staged,
     scheduled: Option<Scheduled>,
@@ -110,7 +110,7 @@ impl Connections {
             client,
             ids,
             facts,
-            lots: Mutex::default(),
+            states: Mutex::default(),
             times: Mutex::default(),
             changes: watch::Sender::new(0),
             silence: Silence::default(),
@@ -118,7 +118,7 @@ impl Connections {
         }))
     }
 
-    /// What each session is connected to: the newest. Ends with its last reader.
+    /// The connection of each session: the newest. Ends with its last reader.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Subscriptions> {
         let (sender, receiver) = watch::channel(Subscriptions::new());
@@ -146,21 +146,21 @@ impl Connections {
     fn subscriptions(&self, facts: &Facts) -> Subscriptions {
         let kept = { facts.sessions.iter() }.filter(|it| it.connected.is_some());
         let waits = kept.filter_map(|view| {
-            let scheduled = self.with(view, |lot| lot.scheduled.filter(|_| !lot.is_begun));
+            let scheduled = self.with(view, |state| state.scheduled.filter(|_| !state.is_begun));
             Some((view.name.clone(), scheduled?.at))
         });
         for (name, at) in waits.collect::<Vec<_>>() {
             self.wait_again(&name, at);
         }
-        let mut lots = self.lots();
-        lots.retain(|name, entry| {
+        let mut states = self.states();
+        states.retain(|name, entry| {
             let mut sessions = facts.sessions.iter();
             sessions.any(|it| it.name == *name && entry.is_of(it))
         });
         let sessions = facts.sessions.iter().map(|view| {
-            let lot = lots.get(&view.name).and_then(|it| it.lot.as_ref());
-            let subscription = match lot {
-                Some(lot) => lot.subscription(view, facts.number),
+            let state = states.get(&view.name).and_then(|it| it.state.as_ref());
+            let subscription = match state {
+                Some(state) => state.subscription(view, facts.number),
                 None => Subscription::of(view),
             };
             (view.name.clone(), subscription)
@@ -168,8 +168,8 @@ impl Connections {
         sessions.collect()
     }
 
-    fn lots(&self) -> MutexGuard<'_, HashMap<SessionName, Entry>> {
-        self.0.lots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn states(&self) -> MutexGuard<'_, HashMap<SessionName, Entry>> {
+        self.0.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn facts(&self) -> Option<Arc<Facts>> {
@@ -206,28 +206,32 @@ impl Connections {
         found.ok_or_else(|| Refusal::NotFound(format!("{side} {id}")))
     }
 
-    /// Does `what` with the lot of a session.
-    fn with<T>(&self, view: &SessionView, what: impl FnOnce(&mut Lot) -> T) -> T {
+    /// Does `what` with the connection of a session.
+    fn with<T>(&self, view: &SessionView, what: impl FnOnce(&mut ConnectionState) -> T) -> T {
         let number = self.facts().map_or(0, |it| it.number);
-        let mut lots = self.lots();
-        let entry = lots.entry(view.name.clone()).or_default();
+        let mut states = self.states();
+        let entry = states.entry(view.name.clone()).or_default();
         if !entry.is_of(view) {
-            entry.lot = None;
+            entry.state = None;
         }
-        let lot = entry.lot.get_or_insert_with(|| Lot::of(view, number));
-        lot.session = view.id;
-        what(lot)
+        let state = entry
+            .state
+            .get_or_insert_with(|| ConnectionState::of(view, number));
+        state.session = view.id;
+        what(state)
     }
 
-    /// What `shown` shows of a session and its lot.
+    /// The part of a session and its connection that `shown` selects.
     pub(super) async fn show(
         &self,
         side: Side,
         id: &str,
-        shown: impl FnOnce(&Lot, &SessionView, &[Interface]) -> Value,
+        shown: impl FnOnce(&ConnectionState, &SessionView, &[Interface]) -> Value,
     ) -> Result<Value, Refusal> {
         let look = self.look(&self.name(side, id)?).await?;
-        Ok(self.with(&look.view, |lot| shown(lot, &look.view, &look.interfaces)))
+        Ok(self.with(&look.view, |state| {
+            shown(state, &look.view, &look.interfaces)
+        }))
     }
 
     /// The description of a sender.
@@ -281,7 +285,7 @@ impl Connections {
                 Ok(name) => order.push((name, at, body)),
             }
         }
-        // Whoever takes several turns takes them in this order, so that no two wait for each other.
+        // All requests take several locks in this order, so that no two wait for each other.
         order.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         // Times from now are one time.
         let (mut last, now) = (None, self.now());
@@ -321,12 +325,12 @@ impl Connections {
         answers
     }
 
-    /// Changes what is staged, by a request of this time. Whoever has the answer has the session's turn.
+    /// Changes the staged parameters, by a request of this time. With the answer the caller holds the session's lock.
     async fn stage(
         &self,
         name: &SessionName,
         (patch, now): (Patch<LegPatch>, Tai),
-    ) -> Result<(Ready, Option<Wanted>), Refusal> {
+    ) -> Result<(ReadyActivation, Option<Wanted>), Refusal> {
         self.check_not_begun(name)?;
         let turn = self.turn(name).await;
         let mut look = self.look(name).await?;
@@ -336,20 +340,20 @@ impl Connections {
             return Err(refusal);
         }
         let (view, interfaces) = (&look.view, &look.interfaces[..]);
-        let staged = self.with(view, |lot| {
+        let staged = self.with(view, |state| {
             // The lock ends by an activation whose mode is null, which may change more.
-            if lot.scheduled.is_some() && wanted != Some(Wanted::Nothing) {
+            if state.scheduled.is_some() && wanted != Some(Wanted::Nothing) {
                 return Err(Refusal::Locked);
             }
-            let staged = lot.staged(view, interfaces);
+            let staged = state.staged(view, interfaces);
             let staged = staged.patched(&patch, view, interfaces)?;
-            let was_scheduled = lot.scheduled.take().is_some();
-            lot.staged = Some(staged.clone());
+            let was_scheduled = state.scheduled.take().is_some();
+            state.staged = Some(staged.clone());
             Ok((staged, was_scheduled))
         })?;
         let (staged, was_scheduled) = staged;
         let scheduled = None;
-        let ready = Ready {
+        let ready = ReadyActivation {
             look,
             staged,
             scheduled,
@@ -361,23 +365,23 @@ impl Connections {
 
     /// A scheduled activation that is carried out has the turn until its time.
     fn check_not_begun(&self, name: &SessionName) -> Result<(), Refusal> {
-        let lots = self.lots();
-        let lot = lots.get(name).and_then(|it| it.lot.as_ref());
-        match lot.is_some_and(|it| it.is_begun) {
+        let states = self.states();
+        let state = states.get(name).and_then(|it| it.state.as_ref());
+        match state.is_some_and(|it| it.is_begun) {
             true => Err(Refusal::Begun),
             false => Ok(()),
         }
     }
 
     async fn turn(&self, name: &SessionName) -> OwnedMutexGuard<()> {
-        let turn = Arc::clone(&self.lots().entry(name.clone()).or_default().turn);
+        let turn = Arc::clone(&self.states().entry(name.clone()).or_default().turn);
         turn.lock_owned().await
     }
 
     /// Has the daemon make all of them active, at this time. What became of each, in their order.
     async fn activate(
         &self,
-        all: &[Ready],
+        all: &[ReadyActivation],
         at: Option<Tai>,
     ) -> Vec<Result<ActivationShown, Refusal>> {
         let plans = all.iter().map(|it| {
@@ -399,9 +403,9 @@ impl Connections {
         join_all(done).await
     }
 
-    /// Has the daemon keep with the session what of its lot outlasts this process.
+    /// Has the daemon keep with the session the part of its connection that outlasts this process.
     async fn keep(&self, view: &SessionView) {
-        let kept = self.with(view, |lot| lot.kept());
+        let kept = self.with(view, |state| state.kept());
         let body = Sent::Body(json!({"connected": kept}));
         let target = view.id.into();
         let kept = self
@@ -416,8 +420,8 @@ impl Connections {
         }
     }
 
-    /// What the daemon made of an activation becomes the session's.
-    fn activated(&self, ready: &Ready, view: &SessionView) -> ActivationShown {
+    /// Makes the daemon's result of an activation the session's.
+    fn activated(&self, ready: &ReadyActivation, view: &SessionView) -> ActivationShown {
         let now = self.now();
         let shown = match &ready.scheduled {
             None => ActivationShown::immediate(now),
@@ -425,7 +429,7 @@ impl Connections {
         };
         let before = self.facts().map_or(0, |it| it.number);
         let active = Active::new(ready.staged.clone(), shown.clone(), (view, before));
-        self.with(view, |lot| lot.activate(active));
+        self.with(view, |state| state.activate(active));
         self.0.changes.send_modify(|it| *it += 1);
         shown
     }

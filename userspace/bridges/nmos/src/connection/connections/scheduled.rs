@@ -9,11 +9,11 @@ use onair_api::SessionName;
 use tokio::time::sleep;
 
 use super::look::Look;
-use super::{Connections, LEAD, Ready};
+use super::{Connections, LEAD, ReadyActivation};
 use crate::connection::activation::{ActivationShown, Scheduled};
-use crate::connection::lot::Lot;
 use crate::connection::refusal::Refusal;
 use crate::connection::staged::Staged;
+use crate::connection::state::ConnectionState;
 use crate::tai::Tai;
 
 /// Clocks are set, and activations cancelled: a wait looks again so often.
@@ -25,9 +25,13 @@ pub(in crate::connection) const TRY_AGAIN: Duration = Duration::from_millis(100)
 
 impl Connections {
     /// Locks the resource until the time. The first one of a time waits for all of it.
-    pub(super) fn schedule(&self, ready: &Ready, scheduled: Scheduled) -> ActivationShown {
+    pub(super) fn schedule(
+        &self,
+        ready: &ReadyActivation,
+        scheduled: Scheduled,
+    ) -> ActivationShown {
         let (view, at) = (&ready.look.view, scheduled.at);
-        self.with(view, |lot| lot.scheduled = Some(scheduled));
+        self.with(view, |state| state.scheduled = Some(scheduled));
         self.wait(at);
         ActivationShown::scheduled(&scheduled, at)
     }
@@ -45,8 +49,8 @@ impl Connections {
 
     /// A scheduled activation has failed: also the daemon forgets it.
     async fn forget_scheduled(&self, name: &SessionName) {
-        if let Some(lot) = self.lots().get_mut(name).and_then(|it| it.lot.as_mut()) {
-            lot.fail();
+        if let Some(state) = self.states().get_mut(name).and_then(|it| it.state.as_mut()) {
+            state.fail();
         }
         let facts = self.facts();
         let mut views = facts.iter().flat_map(|it| &it.sessions);
@@ -78,13 +82,13 @@ impl Connections {
     /// any more.
     fn due(&self, at: Tai, is_time: bool) -> Option<Vec<SessionName>> {
         let mut times = self.times();
-        let lots = self.lots();
-        let is_of_time = |lot: &Lot| lot.scheduled.is_some_and(|it| it.at == at);
-        let names = lots
+        let states = self.states();
+        let is_of_time = |state: &ConnectionState| state.scheduled.is_some_and(|it| it.at == at);
+        let names = states
             .iter()
-            .filter(|(_, it)| it.lot.as_ref().is_some_and(is_of_time));
+            .filter(|(_, it)| it.state.as_ref().is_some_and(is_of_time));
         let mut names: Vec<_> = names.map(|(name, _)| name.clone()).collect();
-        drop(lots);
+        drop(states);
         if !is_time && !names.is_empty() {
             return None;
         }
@@ -110,7 +114,7 @@ impl Connections {
             for (begun, look) in due.into_iter().zip(looks) {
                 match look {
                     Err(error) => failed.push((begun, error)),
-                    Ok(look) => ready.push(Ready {
+                    Ok(look) => ready.push(ReadyActivation {
                         look,
                         staged: begun.1,
                         scheduled: Some(begun.2),
@@ -143,9 +147,9 @@ impl Connections {
 
     /// Begins what is scheduled of a session for this time, unless it was cancelled.
     fn begin(&self, name: SessionName, at: Tai) -> Option<(SessionName, Staged, Scheduled)> {
-        let mut lots = self.lots();
-        let (staged, scheduled) = lots.get_mut(&name)?.lot.as_mut()?.begin(at)?;
-        drop(lots);
+        let mut states = self.states();
+        let (staged, scheduled) = states.get_mut(&name)?.state.as_mut()?.begin(at)?;
+        drop(states);
         Some((name, staged, scheduled))
     }
 
@@ -154,7 +158,13 @@ impl Connections {
         let mut look = self.look(name).await?;
         match look.away.take() {
             Some(refusal) => Err(refusal),
-            None if self.lots().get(name).is_some_and(|it| it.is_of(&look.view)) => Ok(look),
+            None if self
+                .states()
+                .get(name)
+                .is_some_and(|it| it.is_of(&look.view)) =>
+            {
+                Ok(look)
+            }
             None => Err(Refusal::NotFound(format!("session {name} any more"))),
         }
     }

@@ -15,17 +15,17 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 
 use super::Connections;
-use crate::connection::lot::Lot;
 use crate::connection::patch::Patch;
 use crate::connection::refusal::Refusal;
 use crate::connection::side::Side;
+use crate::connection::state::ConnectionState;
 use crate::connection::tests::facts;
 
 /// A daemon with one session, which refuses addresses of 239.66: another session has them.
 #[derive(Debug)]
 struct Daemon {
     view: SessionView,
-    /// What it was asked for, but for looks.
+    /// Its requests, but for looks.
     asked: Vec<Value>,
 }
 
@@ -128,8 +128,8 @@ impl Plant {
 
     async fn show(&self, is_active: bool) -> Result<Value, Refusal> {
         let shown = match is_active {
-            true => Lot::show_active,
-            false => Lot::show_staged,
+            true => ConnectionState::show_active,
+            false => ConnectionState::show_staged,
         };
         self.connections.show(self.side(), &self.id, shown).await
     }

@@ -291,7 +291,7 @@ impl Leg {
     }
 }
 
-/// What the parameters of each leg may be.
+/// Constraints of the parameters of each leg.
 pub(super) fn constraints(side: Side, interfaces: &[Interface]) -> Value {
     let enabled = match side {
         // It sends on both, or not at all.

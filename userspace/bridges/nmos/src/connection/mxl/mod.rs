@@ -4,8 +4,8 @@
 //! `onair-mxl` says; an activation is one order to it. Requests about one session
 //! take turns, as those of RTP do.
 
-mod lot;
 mod params;
+mod state;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use self::lot::{Active, Kept, Lot, shown};
-use self::params::{Patch, Place, Staged};
+use self::params::{CarriedFlow, Patch, Staged};
+use self::state::{Active, Kept, MxlConnectionState, shown};
 use super::Subscriptions;
 use super::activation::{ActivationShown, Scheduled, Wanted};
 use super::connections::scheduled::{LOOK_AGAIN, PATIENCE, TRY_AGAIN};
@@ -50,10 +50,10 @@ impl From<OrderError> for Refusal {
     }
 }
 
-/// What `onair-mxl` carries, and how controllers have connected it.
+/// Sessions that `onair-mxl` carries, and their connections by controllers.
 #[derive(Clone, Debug, Default)]
 pub struct OnMxl {
-    /// What it carries.
+    /// The sessions.
     pub carried: Arc<Carried>,
     /// The subscription of each of its sessions.
     pub subscriptions: Subscriptions,
@@ -69,9 +69,9 @@ struct Shared {
     ids: Ids,
     facts: watch::Receiver<Option<Arc<Facts>>>,
     carried: watch::Receiver<Arc<Carried>>,
-    lots: Mutex<HashMap<SessionName, Lot>>,
+    states: Mutex<HashMap<SessionName, MxlConnectionState>>,
     changes: watch::Sender<u64>,
-    places: Index<(u64, Arc<Carried>), (Side, SessionName, Place)>,
+    places: Index<(u64, Arc<Carried>), (Side, SessionName, CarriedFlow)>,
 }
 
 impl MxlConnections {
@@ -84,13 +84,13 @@ impl MxlConnections {
             ids,
             facts,
             carried,
-            lots: Mutex::default(),
+            states: Mutex::default(),
             changes: watch::Sender::new(0),
             places: Index::default(),
         }))
     }
 
-    /// What is carried and connected: the newest. Ends with its last reader.
+    /// The sessions and their connections: the newest. Ends with its last reader.
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Arc<OnMxl>> {
         let (sender, receiver) = watch::channel(Arc::default());
@@ -114,11 +114,11 @@ impl MxlConnections {
     }
 
     fn on_mxl(&self, carried: Arc<Carried>) -> OnMxl {
-        self.lots()
+        self.states()
             .retain(|name, _| carried.sessions.iter().any(|it| it.session == *name));
         let subscriptions = carried.sessions.iter().map(|it| {
-            let place = Place::of(&carried, it);
-            let shown = self.with(&it.session, |lot| lot.subscription(&place));
+            let place = CarriedFlow::of(&carried, it);
+            let shown = self.with(&it.session, |state| state.subscription(&place));
             (it.session.clone(), shown)
         });
         let subscriptions = subscriptions.collect();
@@ -128,35 +128,35 @@ impl MxlConnections {
         }
     }
 
-    fn lots(&self) -> MutexGuard<'_, HashMap<SessionName, Lot>> {
-        self.0.lots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn states(&self) -> MutexGuard<'_, HashMap<SessionName, MxlConnectionState>> {
+        self.0.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does `what` with the lot of a session: at first as `onair-mxl` has kept it.
-    fn with<T>(&self, name: &SessionName, what: impl FnOnce(&mut Lot) -> T) -> T {
+    /// Does `what` with the connection of a session: at first as `onair-mxl` has kept it.
+    fn with<T>(&self, name: &SessionName, what: impl FnOnce(&mut MxlConnectionState) -> T) -> T {
         let carried = self.0.carried.borrow().clone();
-        let mut lots = self.lots();
-        let lot = lots.entry(name.clone()).or_insert_with(|| {
+        let mut states = self.states();
+        let state = states.entry(name.clone()).or_insert_with(|| {
             let carrier = carried.sessions.iter().find(|it| it.session == *name);
             let Some(carrier) = carrier else {
-                return Lot::default();
+                return MxlConnectionState::default();
             };
-            let lot = Lot::of(carrier, Place::of(&carried, carrier));
-            if let Some(scheduled) = lot.scheduled {
+            let state = MxlConnectionState::of(carrier, CarriedFlow::of(&carried, carrier));
+            if let Some(scheduled) = state.scheduled {
                 self.schedule(carrier.direction.into(), name.clone(), scheduled);
             }
-            lot
+            state
         });
-        what(lot)
+        what(state)
     }
 
-    /// Has `onair-mxl` keep what of the session's lot outlasts this process.
-    async fn keep(&self, name: &SessionName, place: &Place) {
+    /// Has `onair-mxl` keep the part of the session's connection that outlasts this process.
+    async fn keep(&self, name: &SessionName, place: &CarriedFlow) {
         let order = Order {
             session: name.clone(),
             active: None,
             flow: None,
-            connected: self.with(name, |lot| lot.kept(place)),
+            connected: self.with(name, |state| state.kept(place)),
         };
         if let Err(error) = self.0.client.order(&order).await {
             tracing::warn!("{name} on MXL: a restart will not know what is scheduled: {error}");
@@ -168,14 +168,17 @@ impl MxlConnections {
     }
 
     /// The sessions that are resources, by their identities.
-    fn all(&self) -> Arc<HashMap<String, (Side, SessionName, Place)>> {
+    fn all(&self) -> Arc<HashMap<String, (Side, SessionName, CarriedFlow)>> {
         let (facts, carried) = (self.0.facts.borrow(), self.0.carried.borrow());
         let number = facts.as_ref().map_or(0, |it| it.number);
         self.0.places.of((number, Arc::clone(&carried)), || {
             on_mxl(facts.as_deref(), &carried).map(|(it, _)| {
                 let side = Side::from(it.direction);
                 let id = side.mxl_id(&self.0.ids, &it.session).to_string();
-                (id, (side, it.session.clone(), Place::of(&carried, it)))
+                (
+                    id,
+                    (side, it.session.clone(), CarriedFlow::of(&carried, it)),
+                )
             })
         })
     }
@@ -193,7 +196,7 @@ impl MxlConnections {
         self.find(side, id).is_ok()
     }
 
-    fn find(&self, side: Side, id: &str) -> Result<(SessionName, Place), Refusal> {
+    fn find(&self, side: Side, id: &str) -> Result<(SessionName, CarriedFlow), Refusal> {
         let all = self.all();
         let found = all.get(id).filter(|it| it.0 == side);
         let found = found.map(|(_, name, place)| (name.clone(), *place));
@@ -203,10 +206,10 @@ impl MxlConnections {
     /// A document of a resource, by its name; `None`: it has none of this name.
     pub(super) fn show(&self, side: Side, id: &str, what: &str) -> Result<Option<Value>, Refusal> {
         let (name, place) = self.find(side, id)?;
-        Ok(self.with(&name, |lot| match what {
+        Ok(self.with(&name, |state| match what {
             "constraints" => Some(place.constraints()),
-            "staged" => Some(lot.show_staged(&place)),
-            "active" => Some(lot.show_active(&place)),
+            "staged" => Some(state.show_staged(&place)),
+            "active" => Some(state.show_active(&place)),
             "transporttype" => Some(json!("urn:x-nmos:transport:mxl")),
             _ => None,
         }))
@@ -221,24 +224,24 @@ impl MxlConnections {
     ) -> Result<(bool, Value), Refusal> {
         let now = self.now();
         let (name, _) = self.find(side, id)?;
-        let turn = self.with(&name, |lot| Arc::clone(&lot.turn));
+        let turn = self.with(&name, |state| Arc::clone(&state.turn));
         let _turn = turn.lock().await;
         let (_, place) = self.find(side, id)?;
         let wanted = patch.activation.as_ref().map(|it| it.wanted(now));
         let wanted = wanted.transpose()?;
-        let (staged, was_scheduled) = self.with(&name, |lot| {
+        let (staged, was_scheduled) = self.with(&name, |state| {
             // The lock ends by an activation whose mode is null, which may change more.
-            if lot.scheduled.is_some() && wanted != Some(Wanted::Nothing) {
+            if state.scheduled.is_some() && wanted != Some(Wanted::Nothing) {
                 return Err(Refusal::Locked);
             }
-            let staged = lot.staged(&place).patched(&patch, &place)?;
+            let staged = state.staged(&place).patched(&patch, &place)?;
             if let Some(Wanted::Now | Wanted::At(_)) = wanted {
                 staged.flow(&place)?;
             }
-            lot.staged = Some(staged.clone());
-            let was_scheduled = lot.scheduled.take().is_some();
+            state.staged = Some(staged.clone());
+            let was_scheduled = state.scheduled.take().is_some();
             if let Some(Wanted::At(scheduled)) = wanted {
-                lot.scheduled = Some(scheduled);
+                state.scheduled = Some(scheduled);
             }
             Ok((staged, was_scheduled))
         })?;
@@ -257,7 +260,7 @@ impl MxlConnections {
         Ok((is_scheduled, shown(&place, &staged, &activation)))
     }
 
-    /// Has `onair-mxl` make it so. Whoever calls it has the session's turn.
+    /// Has `onair-mxl` carry it out. The caller holds the session's lock.
     async fn activate(
         &self,
         side: Side,
@@ -267,7 +270,7 @@ impl MxlConnections {
     ) -> Result<ActivationShown, Refusal> {
         let (_, place) = self.find(side, &side.mxl_id(&self.0.ids, name).to_string())?;
         let flow = staged.flow(&place)?;
-        let made = Place {
+        let made = CarriedFlow {
             flow,
             active: staged.enable,
             ..place
@@ -293,9 +296,9 @@ impl MxlConnections {
             activation: activation.clone(),
             made,
         };
-        self.with(name, |lot| {
-            (lot.staged, lot.scheduled, lot.active) = (None, None, Some(active));
-            lot.activations += 1;
+        self.with(name, |state| {
+            (state.staged, state.scheduled, state.active) = (None, None, Some(active));
+            state.activations += 1;
         });
         self.0.changes.send_modify(|it| *it += 1);
         Ok(activation)
@@ -315,11 +318,11 @@ impl MxlConnections {
             let mut failed = "its time was while onair-nmos was away".to_owned();
             loop {
                 let is_over = scheduled.at.plus(PATIENCE).is_none_or(|it| it <= own.now());
-                let turn = own.with(&name, |lot| Arc::clone(&lot.turn));
+                let turn = own.with(&name, |state| Arc::clone(&state.turn));
                 let turn = turn.lock().await;
-                let staged = own.with(&name, |lot| {
-                    let of_time = lot.scheduled == Some(scheduled);
-                    lot.staged.clone().filter(|_| of_time)
+                let staged = own.with(&name, |state| {
+                    let of_time = state.scheduled == Some(scheduled);
+                    state.staged.clone().filter(|_| of_time)
                 });
                 let Some(staged) = staged else { return };
                 if !is_over {
@@ -336,10 +339,10 @@ impl MxlConnections {
                 }
                 tracing::warn!("{name} on MXL: scheduled activation: {failed}");
                 let carried = own.0.carried.borrow().clone();
-                own.with(&name, |lot| lot.scheduled = None);
+                own.with(&name, |state| state.scheduled = None);
                 let mut all = carried.sessions.iter().filter(|it| it.session == name);
                 if let Some(it) = all.next() {
-                    own.keep(&name, &Place::of(&carried, it)).await;
+                    own.keep(&name, &CarriedFlow::of(&carried, it)).await;
                 }
                 return;
             }

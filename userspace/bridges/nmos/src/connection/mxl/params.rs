@@ -29,14 +29,14 @@ pub(in crate::connection) struct ParamsPatch {
 
 /// Where a session is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CarriedFlow {
     pub(super) side: Side,
     pub(super) domain: Option<Uuid>,
     pub(super) flow: Option<Uuid>,
     pub(super) active: bool,
 }
 
-impl Place {
+impl CarriedFlow {
     pub(super) fn of(carried: &Carried, carrier: &Carrier) -> Self {
         Self {
             side: carrier.direction.into(),
@@ -64,7 +64,7 @@ impl Place {
     }
 }
 
-/// What is staged.
+/// Staged parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Staged {
     pub(super) peer: Option<Uuid>,
@@ -76,8 +76,8 @@ pub(super) struct Staged {
 pub(super) type Patch = crate::connection::patch::Patch<ParamsPatch>;
 
 impl Staged {
-    /// What is active.
-    pub(super) fn of(place: &Place) -> Self {
+    /// The active parameters.
+    pub(super) fn of(place: &CarriedFlow) -> Self {
         Self {
             peer: None,
             enable: place.active,
@@ -85,8 +85,8 @@ impl Staged {
         }
     }
 
-    /// What is staged after `patch`, all of it or nothing.
-    pub(super) fn patched(&self, patch: &Patch, place: &Place) -> Result<Self, Refusal> {
+    /// The staged parameters after `patch`, all of it or nothing.
+    pub(super) fn patched(&self, patch: &Patch, place: &CarriedFlow) -> Result<Self, Refusal> {
         let refuse = |field: &str, problem: &str| {
             Err(Refusal::body(
                 format!("transport_params[0].{field}"),
@@ -132,7 +132,7 @@ impl Staged {
     }
 
     /// The flow that becomes active. `auto` and null are what the sender has.
-    pub(super) fn flow(&self, place: &Place) -> Result<Option<Uuid>, Refusal> {
+    pub(super) fn flow(&self, place: &CarriedFlow) -> Result<Option<Uuid>, Refusal> {
         let refuse = |field: &str, problem: &str| {
             Err(Refusal::body(
                 format!("transport_params[0].{field}"),

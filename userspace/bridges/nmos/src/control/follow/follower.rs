@@ -1,4 +1,4 @@
-//! What one controller is to be told.
+//! Messages for one controller.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use crate::control::Change;
 /// Most changes of one notification.
 const MOST: usize = 256;
 
-/// What a controller follows, and which of that has changed. It keeps no values: a controller that is slow is told the newest
-/// one only, and each property once.
+/// Properties that a controller follows, and those of them that have changed. It keeps no values: a controller that
+/// is slow is told the newest one only, and each property once.
 #[derive(Debug, Default)]
 pub(in crate::control) struct Follower {
     kept: Mutex<Kept>,
@@ -52,7 +52,7 @@ impl Follower {
         self.called.notified().await;
     }
 
-    /// What has changed since the last call, or the first part of it: then there is more at once.
+    /// Takes the changes since the last call, or the first part of them: then there is more at once.
     pub(in crate::control) fn take(&self) -> Vec<Change> {
         let mut kept = self.kept();
         let most = kept.changes.len().min(MOST);

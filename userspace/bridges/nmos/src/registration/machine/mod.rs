@@ -13,7 +13,7 @@ use crate::resources::Kind;
 /// Between heartbeats, unless the plant has another time. A registry forgets a node after 12 s.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// What to do now.
+/// The next step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Send this, then tell the outcome.
@@ -24,7 +24,7 @@ pub enum Step {
     Done,
 }
 
-/// What happened, for people.
+/// An event, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A registry has the node.
@@ -117,7 +117,7 @@ impl Machine {
         }
     }
 
-    /// What to do now. `registries` are in the order of their priority.
+    /// The next step. `registries` are in the order of their priority.
     pub fn next(&mut self, now: Instant, model: &Model, registries: &[Endpoint]) -> Step {
         if self.leaving {
             return self.leave_next(now);

@@ -8,8 +8,8 @@ use onair::{Buffer, Contents, Layout};
 use onair_essence::video::{Appearance, Depth, Field, Sampling};
 use onair_pixels::{Picture, pack, rgb8_small};
 
-use super::Given;
-use crate::looks::Seen;
+use super::RawLook;
+use crate::looks::LookContent;
 
 /// Of 100: more is not visible on a tile.
 const QUALITY: u8 = 72;
@@ -62,19 +62,19 @@ impl Painter {
         })
     }
 
-    /// The pixels of a picture `width` wide of a buffer, and what is told of them.
+    /// The pixels of a picture `width` wide of a buffer, and their description.
     pub(in crate::looks) fn look(
         &mut self,
         buffer: &Buffer<'_, Contents>,
         width: u16,
-    ) -> Option<Given> {
+    ) -> Option<RawLook> {
         let pixels = self.copy(buffer, buffer.field(), width)?;
-        let seen = Seen::Picture {
+        let seen = LookContent::Picture {
             number: Some(buffer.number()),
             complete: buffer.status().is_complete(),
             size: pixels.size,
         };
-        Some(Given::Pixels(pixels, seen))
+        Some(RawLook::Pixels(pixels, seen))
     }
 
     /// Copies the pixels of a picture `width` wide out of a buffer, which is a frame or this field.

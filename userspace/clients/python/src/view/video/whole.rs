@@ -30,7 +30,7 @@ enum Origin {
     Again(Arc<Again>),
 }
 
-/// What frames are wanted of.
+/// Source of the frames.
 #[derive(FromPyObject)]
 enum Of<'py> {
     Session(Bound<'py, Session>),
@@ -116,7 +116,7 @@ fn whole(
 
 #[pymethods]
 impl VideoFrame {
-    /// What came of it, the first field first.
+    /// Its fields that came, the first one first.
     #[getter]
     fn fields(&self, py: Python<'_>) -> Vec<Py<Frame>> {
         self.fields.iter().map(|it| it.clone_ref(py)).collect()

@@ -1,6 +1,6 @@
 //! Helper threads that inspect client processes for the control thread.
 //!
-//! What a client controls may take long (the list of 8,000 threads) or never return (a page of a
+//! A read of what a client controls may take long (the list of 8,000 threads) or never return (a page of a
 //! file whose server does not answer). The control thread asks here and continues; each question
 //! gets one [`Finding`], at the latest after its limit. Questions about one process run one after
 //! the other, and processes take turns: a process with expensive questions delays only its own.

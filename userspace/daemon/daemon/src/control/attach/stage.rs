@@ -1,4 +1,4 @@
-//! The stage of a connection, and what a request leads to.
+//! The stage of a connection, and the stage after a request.
 
 use std::os::fd::OwnedFd;
 
@@ -22,7 +22,7 @@ pub(super) enum Stage {
     Attached,
 }
 
-/// What a client attaches for. As of [`Attach`].
+/// The client's wish. As of [`Attach`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Role {
     pub(super) after: Option<u32>,

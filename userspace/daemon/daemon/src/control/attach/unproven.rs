@@ -18,7 +18,7 @@ use rustix::net::sockopt::set_socket_passcred;
 #[derive(Debug)]
 pub(super) struct Unproven {
     pid: u32,
-    /// What is received next was sent after the pidfd was opened.
+    /// The next message was sent after the pidfd was opened.
     is_fresh: bool,
 }
 

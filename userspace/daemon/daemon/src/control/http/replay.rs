@@ -23,7 +23,7 @@ const OF_ONE_UID: usize = 64;
 /// Longest key, in bytes.
 const LONGEST: usize = 255;
 
-/// What was created: its path, and its document.
+/// The path and the document of the object that was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Created {
     pub(super) location: String,

@@ -30,7 +30,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(byte).collect()
 }
 
-/// What a read-only socket of linuxptp 4 answers; nothing in another domain.
+/// Answers of a read-only socket of linuxptp 4; none in another domain.
 fn read_only(request: &[u8]) -> Vec<Vec<u8>> {
     if request[4] != 7 {
         return Vec::new();

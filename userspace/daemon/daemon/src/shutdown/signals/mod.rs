@@ -30,7 +30,7 @@ use crate::log;
 /// The signals that are handled. Each is blocked while another one's handler runs.
 pub const HANDLED: [i32; 5] = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD];
 
-/// What a signal of [`HANDLED`] does, for the documentation.
+/// Effect of a signal of [`HANDLED`], for the documentation.
 #[must_use]
 pub const fn meaning(signal: i32) -> &'static str {
     match signal {

@@ -1,10 +1,8 @@
-//! What a signal handler does: it sets the flag of its signal and writes a byte into a pipe, from
-//! which a thread reads.
+//! Signal handlers: each sets the flag of its signal and writes a byte into a pipe, from which a thread reads.
 //!
-//! Signals of one kind that come before the thread looks are one, as those are that the kernel holds
-//! back (signal(7), *Queueing and delivery semantics*): a thread that is late must not take a storm,
-//! which is one wish, for several. A handler does not wait for a full pipe: the thread has bytes to
-//! read then, and looks at all flags after it has read.
+//! Repeated signals of one kind coalesce until the thread has read them, as pending signals do in the kernel (signal(7),
+//! *Queueing and delivery semantics*): a late thread must not read one request as several. A handler does not wait for
+//! a full pipe: the thread then has bytes to read, and checks all flags after it has read.
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
@@ -15,7 +13,7 @@ use signal_hook::SigId;
 use signal_hook::flag;
 use signal_hook::low_level::{pipe, unregister};
 
-/// What the handlers do. Drop ends it: later signals have no effect here, and the pipe is closed.
+/// The registered handlers. Drop ends it: later signals have no effect here, and the pipe is closed.
 #[derive(Debug, Default)]
 pub(crate) struct HandlerActions(Vec<SigId>);
 
@@ -77,7 +75,7 @@ mod tests {
 
     // A signal meets the handlers of all tests that run: each test has signals of its own.
 
-    /// Those of `two` that are read when each of `sent` has met its handler.
+    /// The signals of `two` that are read when each of `sent` has met its handler.
     fn read_after(two: [i32; 2], sent: impl IntoIterator<Item = i32>) -> Vec<i32> {
         let (actions, pipe) = SignalPipe::open(&two).unwrap();
         // To the own thread: the handler has run when this returns.

@@ -20,7 +20,7 @@ use onaird::real_machine::HostClock;
 use onaird::shutdown::ShutdownCoordinator;
 use tokio::sync::mpsc;
 
-use crate::served::documents::{attachment, blocker, busy_verdict, certificate, health};
+use crate::http_api::served::documents::{attachment, blocker, busy_verdict, certificate, health};
 
 /// A session that lives.
 struct Session {

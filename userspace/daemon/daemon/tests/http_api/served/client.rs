@@ -19,7 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::served::actor::Actor;
+use crate::http_api::served::actor::Actor;
 
 /// No test waits longer for anything.
 const TIMEOUT: Duration = Duration::from_secs(20);

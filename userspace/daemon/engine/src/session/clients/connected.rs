@@ -85,7 +85,7 @@ impl ConnectedClients {
         }
     }
 
-    /// What has changed since the last call, in order.
+    /// Takes the changes since the last call, in order.
     pub(crate) fn take_changes(&mut self) -> Vec<ConnectionChange> {
         std::mem::take(&mut self.changes)
     }

@@ -1,4 +1,4 @@
-//! The clients of a session: how they join, their processes, and what the session keeps of clients that left.
+//! The clients of a session: how they join, their processes, and the record of clients that left.
 //!
 //! Not here: one attachment ([`super::attachment`]).
 

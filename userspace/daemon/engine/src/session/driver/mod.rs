@@ -1,4 +1,4 @@
-//! Drives the session's core: shows it what it asks for, and does what its effects say.
+//! Drives the session's core: answers its questions, and executes its effects.
 //!
 //! A session's core (`onair-session`) decides, and does nothing: it knows no clock, no socket, no poller. The
 //! driver does, and decides nothing. Each event of a session comes through [`Session::handle`]:
@@ -59,7 +59,7 @@ use crate::mapping;
 use crate::services::Services;
 use crate::services::reply::Reply;
 
-/// What an event came to.
+/// Result of an event.
 #[derive(Debug)]
 pub enum Progress {
     /// Nothing is left to do beyond the session.
@@ -143,7 +143,7 @@ impl Session {
         progress
     }
 
-    /// What is known when an event comes.
+    /// Facts that the core needs beside the event.
     fn facts(&self, services: &Services) -> Facts {
         let timeouts = &services.config.timeouts;
         let counted = self.stats.snapshot();
@@ -167,6 +167,7 @@ impl Session {
             effects.reverse();
         }
         for effect in effects {
+            // The last one counts: effects are in the order in which the session changed.
             if let Some(other) = self.execute(services, effect) {
                 progress = other;
             }
@@ -259,6 +260,7 @@ impl Session {
                         certificate.evicted = evicted;
                         certificate::conclude(&mut certificate, services, self.charge(), retired);
                     }
+                    // The memory waits for W4 also without its certificate.
                     None => {
                         let now = services.machine.now();
                         services.pending_reclaim.keep(now, self.charge(), retired);
@@ -341,11 +343,12 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
         about: u64::from(pid),
         limit,
         look: InspectionTask::Alone(Box::new(look)),
+        // Late: no thread is known to be dead, and the core asks again.
         late: Box::new(move |_| finding(Vec::new(), true, limit)),
     });
 }
 
-/// What the core of one session sees.
+/// The world of one session's core.
 struct DriverView<'a> {
     services: &'a Services,
     session: SessionId,

@@ -1,4 +1,4 @@
-//! Reports what happened to a session: the log line, and the event if there is one.
+//! Reports the core's notes: the log line, and the event if there is one.
 
 use onair_api::{EventKind, EvictionCause};
 use onair_ipc::lender::Violation;
@@ -44,7 +44,7 @@ impl Session {
     }
 }
 
-/// The user that caused `note`: its lines and events are charged to this user.
+/// The user that caused `note`, and is charged for its lines and events.
 fn cause_of(session: &Session, note: &Note) -> u32 {
     let client = match note {
         Note::Started { .. } | Note::Stopped { .. } => return session.requested_by,
@@ -137,7 +137,7 @@ fn log(session: &Session, note: &Note, more: Option<u64>) {
     }
 }
 
-/// What limits lines as that of `note`.
+/// The limit that lines of `note` share.
 const fn limit<'a>(lines: &'a LineLimits, note: &Note) -> Option<&'a UserLines> {
     match note {
         Note::AttachmentEnded { .. } | Note::Reconciled { .. } => Some(&lines.clients),

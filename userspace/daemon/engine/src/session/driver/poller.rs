@@ -1,4 +1,4 @@
-//! What the pollers say of a session, as an event of its core, and what the core says to a poller.
+//! Translation between pollers and the core of a session: events of the one, commands of the other.
 
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_session::{Event, PollerCommand};

@@ -1,9 +1,12 @@
-//! Where a session's runtime runs, and what it takes there.
+//! The poller of a session's runtime, and the capacity that it takes there.
 
 use onair_api::{Problem, SessionSpec};
 use onair_dataplane::Placement;
+use onair_mutant::mutant;
+use onair_session::RuntimeHolder;
 use onair_shares::{Owner, Rank};
 
+use super::super::{Session, legs};
 use crate::services::Services;
 use crate::services::rooms::{Admission, Need, Room};
 
@@ -12,7 +15,7 @@ use crate::services::rooms::{Admission, Need, Room};
 #[derive(Debug)]
 pub(crate) struct Home {
     placement: Placement,
-    /// What it takes of its poller's capacity; `None` before it has taken it, and once it is quarantined.
+    /// Its part of the poller's capacity; `None` before it has taken it, and once it is quarantined.
     pub(in crate::session) room: Option<Room>,
     /// Name of the poller, for reports.
     name: String,
@@ -37,7 +40,7 @@ impl Home {
         self.placement.poller()
     }
 
-    /// What is to be sent or received there, in bytes a second.
+    /// Rate that it sends or receives there, in bytes a second.
     pub(in crate::session) fn bytes_per_second(&self) -> u64 {
         self.placement.bytes_per_second()
     }
@@ -113,5 +116,62 @@ impl Home {
     ) {
         let (need, poller) = (Need::of(spec), self.poller());
         self.room = Some(services.rooms.take(poller, uid, need));
+    }
+
+    /// A session of `spec` gets another poller. One of packets stays if no other poller of its port works.
+    ///
+    /// # Errors
+    /// `poller_down`: a local or converted session, and no poller works.
+    pub(crate) fn leave(
+        &mut self,
+        services: &mut Services,
+        spec: &SessionSpec,
+        uid: u32,
+    ) -> Result<(), Problem> {
+        if !spec.has_packets() {
+            let placed = services.place_local()?;
+            self.change(services, placed);
+            return Ok(());
+        }
+        let bytes = self.bytes_per_second();
+        // Of two legs, both ports must be that poller's.
+        if let Ok(port) = services.port_named(&spec.port)
+            && let Ok(second) = legs::second_port(spec, port, services)
+            && let second = second.filter(|_| !mutant!("restart: the second leg needs no poller"))
+            && let Ok(placed) = super::super::place(spec, (port, second), bytes, services)
+        {
+            self.change(services, placed);
+            self.retake_room(services, spec, uid);
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Whether it can be started.
+    ///
+    /// # Errors
+    /// `draining`, `poller_down`.
+    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
+        self.check_not_draining()?;
+        services.check_poller(self.home.poller())
+    }
+
+    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
+        match self.core.runtime() {
+            Some(_) => Ok(()),
+            None => services.check_poller(self.home.poller()),
+        }
+    }
+
+    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
+    pub fn start_at(&mut self, tai_ns: u64) {
+        if let RuntimeHolder::Here(runtime) = self.core.place() {
+            runtime.start_at(tai_ns);
+        }
     }
 }

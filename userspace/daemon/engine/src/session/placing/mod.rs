@@ -1,5 +1,4 @@
-//! Where a session is: the poller that has its room, and what it claims of its ports.
+//! The place of a session: the poller that has its room, and its claims on ports.
 
 pub(super) mod flows;
 pub(super) mod home;
-pub(super) mod rejoin;

@@ -50,8 +50,8 @@ impl Shown<'_> {
         Ok(self.sdp(port, second.transpose()?, services.machine.ptp_reference()))
     }
 
-    /// What it sends from `port`, or what it receives there. Its clock is the PTP grandmaster while `ptp` is locked
-    /// (ST 2110-10 §8.2), else the port.
+    /// The description of the flows that it sends from `port`, or receives there. Its clock is the PTP grandmaster
+    /// while `ptp` is locked (ST 2110-10 §8.2), else the port.
     fn sdp(
         &self,
         port: &PortInfo,

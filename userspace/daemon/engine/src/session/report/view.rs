@@ -1,15 +1,25 @@
 //! A session, as it is shown.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use onair_api::{
-    AttachmentState, AttachmentView, Direction, Legs, MissedUnits, PeerState, RecentTraffic,
-    SessionState, SessionView,
+    AttachmentState, AttachmentView, Blocker, Direction, LegState, Legs, MissedUnits, PeerState,
+    RecentTraffic, SessionCounters, SessionId, SessionName, SessionOutcome, SessionState,
+    SessionSummary, SessionView,
 };
-use onair_dataplane::Ssrc;
+use onair_dataplane::{FrameClock, MediaClock, SessionStats, Ssrc};
+use onair_essence::TimingDocument;
+use onair_essence::measure::{Gauge, Measure as _};
 use onair_session::Runtime as _;
+use onair_settings::diagnostics::exposition::Exposition;
 
 use crate::session::retarget::Next;
 use crate::session::traffic::look::{dropped_by, oldest_held_ms};
 use crate::session::{Session, attachment, convert};
+
+/// Of a sender that is this far from the host's clock, the time is not known.
+const SAME_CLOCK_NS: i64 = 10_000_000_000;
 
 impl Session {
     /// The session, to be shown.
@@ -18,7 +28,7 @@ impl Session {
     }
 }
 
-/// What is shown of a session: its view, its description, its metrics. It changes nothing.
+/// A session as it is shown: its view, its description, its metrics. It changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a>(pub(super) &'a Session);
 
@@ -102,7 +112,7 @@ impl Shown<'_> {
         }
     }
 
-    /// What the client of an attachment missed before it.
+    /// Units that the client of an attachment missed before it attached.
     fn missed_by(&self, attachment: u64) -> Option<MissedUnits> {
         let published = self.0.stats.attachment(attachment)?;
         let format = &self.0.spec.format;
@@ -117,7 +127,7 @@ impl Shown<'_> {
         })
     }
 
-    /// What a running send session knows of its receiver.
+    /// State of the peer of a running send session.
     pub(in crate::session) fn peer(&self) -> Option<PeerState> {
         let is_sending = self.0.spec.direction == Direction::Send
             && self.0.core.state() == SessionState::Running;
@@ -145,5 +155,163 @@ impl Shown<'_> {
         self.0
             .traffic
             .legs(&self.0.spec, &self.0.stats, &self.0.clock)
+    }
+
+    pub(crate) fn measure_legs(&self, metrics: &mut Exposition, labels: [(&'static str, &str); 2]) {
+        let Some(legs) = self.legs() else {
+            return;
+        };
+        for (leg, state) in [("1", &legs.first), ("2", &legs.second)] {
+            measure_leg(metrics, [labels[0], labels[1], ("leg", leg)], state);
+        }
+        for (what, count) in [
+            ("lost", legs.packets_lost),
+            ("recovered", legs.packets_recovered),
+        ] {
+            metrics.count(
+                "onair_session_legs_packets",
+                "Packets that a leg lost.",
+                &[labels[0], labels[1], ("what", what)],
+                count,
+            );
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a nanosecond in 104 days")]
+        let skews = [
+            ("now", legs.skew_ns.map(|ns| ns as f64)),
+            ("p99", legs.skew_p99_ns.map(|ns| ns as f64)),
+            ("max", legs.skew_max_ns.map(|ns| ns as f64)),
+        ];
+        for (of, ns) in skews {
+            let Some(ns) = ns else { continue };
+            metrics.gauge(
+                "onair_session_legs_skew_seconds",
+                "Skew of the legs: of the last packet, and in the last second.",
+                &[labels[0], labels[1], ("of", of)],
+                seconds(ns),
+            );
+        }
+    }
+
+    /// The timing of its packets; `None` unless it runs and has measured some.
+    pub(crate) fn timing(&self) -> Option<TimingDocument> {
+        let is_running = self.0.core.state() == SessionState::Running;
+        let monitor = self.0.traffic.timing.as_deref().filter(|_| is_running)?;
+        monitor.document(self.0.clock.monotonic_ns())
+    }
+
+    pub(crate) fn measure_timing(
+        &self,
+        metrics: &mut Exposition,
+        labels: [(&'static str, &str); 2],
+    ) {
+        let is_running = self.0.core.state() == SessionState::Running;
+        let Some(monitor) = self.0.traffic.timing.as_deref().filter(|_| is_running) else {
+            return;
+        };
+        let mut add = |gauge: Gauge| {
+            let labels = labels.into_iter().chain(gauge.label);
+            let labels: Vec<_> = labels.collect();
+            metrics.gauge(gauge.name, gauge.help, &labels, gauge.value);
+        };
+        monitor.gauges(self.0.clock.monotonic_ns(), &mut add);
+    }
+
+    /// How long after the times of their timestamps its units began to come, or to be sent, in nanoseconds: the least of
+    /// the last second, because a host may be late. `None` unless it runs and the timestamps follow TAI.
+    pub fn delay_ns(&self, clock: &MediaClock) -> Option<i64> {
+        if self.0.core.state() != SessionState::Running {
+            return None;
+        }
+        let (now_ns, ahead_ns) = (self.0.clock.monotonic_ns(), clock.ahead_ns());
+        let rtp = self.0.spec.rtp_clock();
+        let newest = FrameClock::of(self.0.stats.snapshot().frame_clock);
+        let newest = Some(newest).filter(|it| *it != FrameClock::of(0));
+        let clocks = self.0.traffic.recent.frame_clocks().chain(newest);
+        let delays = clocks.map(|it| {
+            let tai_ns = it.ns(now_ns).saturating_add(ahead_ns);
+            let stamped_ns = rtp.nearest_ns(it.timestamp, tai_ns);
+            tai_ns.wrapping_sub(stamped_ns).cast_signed()
+        });
+        delays.min().filter(|it| it.abs() <= SAME_CLOCK_NS)
+    }
+
+    /// Its name and counters, closed when the session has ended.
+    pub fn totals(&self) -> SessionTotals {
+        SessionTotals {
+            id: self.0.id,
+            name: self.0.spec.name.clone(),
+            port: self.0.spec.port.clone(),
+            direction: self.0.spec.direction,
+            stats: Arc::clone(&self.0.stats),
+        }
+    }
+}
+
+/// Nanoseconds as seconds.
+fn seconds(ns: f64) -> f64 {
+    ns / 1e9
+}
+
+fn measure_leg(metrics: &mut Exposition, labels: [(&'static str, &str); 3], state: &LegState) {
+    for (what, count) in [
+        ("used", state.packets_used),
+        ("duplicate", state.packets_duplicate),
+        ("late", state.packets_late),
+        ("other_stream", state.packets_other_stream),
+        ("before_restart", state.packets_before_restart),
+        ("oversized", state.packets_oversized),
+        ("malformed", state.packets_malformed),
+        ("reordered", state.packets_reordered),
+        ("lost", state.packets_lost),
+    ] {
+        metrics.count(
+            "onair_session_leg_packets",
+            "Packets of a leg.",
+            &[labels[0], labels[1], labels[2], ("what", what)],
+            count,
+        );
+    }
+}
+
+/// A session's name and counters.
+#[derive(Debug)]
+pub struct SessionTotals {
+    /// Its id.
+    pub id: SessionId,
+    name: SessionName,
+    port: String,
+    direction: Direction,
+    stats: Arc<SessionStats>,
+}
+
+impl SessionTotals {
+    /// The sums; `blockers` are the users that blocked the destroy.
+    pub fn close(&self, outcome: SessionOutcome, blockers: Vec<Blocker>) -> SessionSummary {
+        let now = convert::counters(&self.stats);
+        let malformed = ("packets_malformed", self.stats.snapshot().packets_malformed);
+        let losses = SessionCounters::ALL.iter().filter(|it| it.is_loss);
+        let losses = losses.map(|it| (it.name, (it.value)(&now)));
+        let drops: BTreeMap<String, u64> = losses
+            .chain([malformed])
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect();
+        SessionSummary {
+            id: self.id,
+            name: self.name.clone(),
+            port: self.port.clone(),
+            direction: self.direction,
+            certificate: (outcome != SessionOutcome::Abandoned)
+                .then(|| onair_archive::file_name(self.id)),
+            outcome,
+            frames: match self.direction {
+                Direction::Receive | Direction::Local => now.frames_complete,
+                Direction::Send => now.frames_sent,
+            },
+            packets: now.packets,
+            bytes: now.bytes,
+            drops,
+            blockers,
+        }
     }
 }

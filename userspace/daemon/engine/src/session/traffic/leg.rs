@@ -1,4 +1,4 @@
-//! What is wrong with one of two legs, by the packets that it brought in the last second.
+//! Problem of one of two legs, by the packets that it brought in the last second.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,7 +19,7 @@ const GROWTHS: usize = 2;
 /// of one leg before those of the other.
 const FEW: u64 = 5;
 
-/// What a leg brought in about a second.
+/// Traffic of a leg in about a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct LegSecond {
     packets: u64,
@@ -79,7 +79,7 @@ impl fmt::Display for LegFault {
     }
 }
 
-/// What is watched of one leg.
+/// History of one leg between looks.
 #[derive(Debug, Default)]
 pub(crate) struct LegWatch {
     /// Whether its port's link is up; `None`: not known, or there is no such leg.

@@ -33,7 +33,7 @@ pub(in crate::session) struct TrafficLook<'a> {
     pub(in crate::session) clock: &'a Clocks,
     pub(in crate::session) stats: &'a SessionStats,
     pub(in crate::session) traffic: &'a mut Traffic,
-    /// What a send session knows of its receiver.
+    /// State of the peer, for a send session.
     pub(in crate::session) peer: Option<PeerState>,
     pub(in crate::session) services: &'a Services,
     pub(in crate::session) counted: &'a SessionSnapshot,

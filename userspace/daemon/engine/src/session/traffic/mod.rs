@@ -1,9 +1,8 @@
-//! What is wrong with a session's traffic: found by comparing its counters from look to look.
+//! Problems of a session's traffic: found by comparing its counters from look to look.
 
 mod lasting;
 pub(super) mod leg;
 pub(super) mod look;
-mod pauses;
 pub(super) mod presence;
 pub(super) mod recent;
 mod recurring;
@@ -24,14 +23,14 @@ use onair_settings::diagnostics::growth::{Growth, SideBySide};
 use self::lasting::Lasting;
 use self::leg::LegWatch;
 use self::look::TrafficLook;
-use self::recent::Looks;
+use self::recent::RecentSamples;
 use self::signal::SignalWatch;
 use super::Session;
 use super::convert::second_leg;
 use super::problem::problem;
 use crate::services::Services;
 
-/// What is known of the frames that a client missed because it had used its quota.
+/// Frames that a client missed because it had used its quota.
 #[derive(Debug, Default)]
 struct SlowClient {
     attachment: u64,
@@ -54,7 +53,7 @@ pub(crate) struct Traffic {
     pub(super) leg_fault: Lasting,
     /// Receive: the newest measurement of the packets' timing.
     pub(super) timing: Option<Box<Monitor>>,
-    pub(super) recent: Looks,
+    pub(super) recent: RecentSamples,
     waiting_since: Option<Instant>,
     /// Packets of the source that the session follows, and of others.
     sources: SideBySide,
@@ -144,6 +143,7 @@ impl Session {
         let wall = self.clock.wall();
         self.traffic.note_signal(&self.spec, is_running, wall);
         let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
+        // One event for each kind: a problem whose figures change has not begun again.
         for kind in Kind::ALL {
             let listed = &self.traffic.problems;
             let (was, is) = (is_in(&before, kind), is_in(listed, kind));

@@ -1,4 +1,4 @@
-//! What came in about the last second: a session's counters now, compared with those of the looks before.
+//! Traffic of about the last second: a session's counters now, compared with those of the looks before.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use onair_essence::Format;
 use onair_essence::receive::MOST_REASONS;
 
 use super::lasting::LOOKS;
-use super::recurring::{Promise, Recurrence, Recurring};
+use super::recurring::{PromisedRate, Recurrence, Recurring};
 use super::shortage::Units;
 use crate::clock::Clocks;
 
@@ -193,7 +193,7 @@ fn per_second(count: u64, ns: u64) -> u64 {
 
 /// The looks of about the last second, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Looks {
+pub(crate) struct RecentSamples {
     looks: VecDeque<TrafficSample>,
     /// With what this second began, and the seconds before: they do not overlap.
     second: Option<TrafficSample>,
@@ -205,7 +205,7 @@ pub(crate) struct Looks {
     started_ns: u64,
 }
 
-impl Looks {
+impl RecentSamples {
     /// How many of a million packets were late.
     pub(crate) fn late_ppm(&self) -> u64 {
         self.share(|it| it.late, |it| it.packets)
@@ -268,7 +268,7 @@ impl Looks {
         Some(last.units_since(first, format))
     }
 
-    /// Judges the newest look beside those of its second.
+    /// Compares the newest sample with the first one of the current second.
     fn judge_second(&mut self, format: &Format) {
         let Some(last) = self.looks.back() else {
             return;
@@ -285,7 +285,7 @@ impl Looks {
 
     /// Units that are missing in most of the last seconds.
     pub(super) fn recurrence(&self, format: &Format) -> Option<Recurrence> {
-        self.recurring.fault(Promise {
+        self.recurring.fault(PromisedRate {
             in_1000_s: format.units_in_1000_s(),
             second_ns: window_ns(format),
         })
@@ -331,7 +331,7 @@ fn window_ns(format: &Format) -> u64 {
     u64::try_from(units_ns).unwrap_or(u64::MAX).max(SECOND_NS)
 }
 
-impl Looks {
+impl RecentSamples {
     /// The rates from the oldest look that is kept to the last one; `None` before the second look.
     pub(in crate::session) fn rates(&self) -> Option<RecentTraffic> {
         let (first, last) = (self.looks.front()?, self.looks.back()?);
@@ -339,7 +339,7 @@ impl Looks {
     }
 }
 
-impl Looks {
+impl RecentSamples {
     /// Keeps the counters of this look; rates are differences of two looks.
     pub(super) fn look(
         &mut self,
@@ -419,7 +419,7 @@ mod tests {
 
     #[test]
     fn units_of_a_second_are_compared_with_its_timestamps() {
-        let (mut looks, window_ns) = (Looks::default(), window_ns(&format()));
+        let (mut looks, window_ns) = (RecentSamples::default(), window_ns(&format()));
         for look in 20..24 {
             looks.add(stamped(look, look), (1, 0), window_ns);
             assert_eq!(looks.units(&format()), None);
@@ -445,7 +445,7 @@ mod tests {
         let window_ns = window_ns(&format());
         // One of so many looks misses one.
         for (each, is_found) in [(4, true), (12, false), (1_000, false)] {
-            let mut looks = Looks::default();
+            let mut looks = RecentSamples::default();
             for look in 20..60 {
                 let (units, missing) = (look * 25 / 4, look / each);
                 let sample = TrafficSample {
@@ -463,7 +463,7 @@ mod tests {
     /// seven falls between the time of a unit and its count.
     fn other_rate(num: u64, den: u64, format: &Format) -> Option<u64> {
         let window_ns = window_ns(format);
-        let mut looks = Looks::default();
+        let mut looks = RecentSamples::default();
         (1..40).find(|look| {
             let units = 1_000 + look * num / (4 * den);
             let sample = TrafficSample {

@@ -11,14 +11,14 @@ const SECONDS: usize = 5;
 const FEWEST_BAD: usize = 4;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// What is promised: so many units in 1,000 s, judged in times of so many nanoseconds, usually a second.
+/// Rate that the format promises: so many units in 1,000 s, judged over so many nanoseconds, usually a second.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Promise {
+pub(super) struct PromisedRate {
     pub(super) in_1000_s: u64,
     pub(super) second_ns: u64,
 }
 
-impl Promise {
+impl PromisedRate {
     /// Units of some time, rounded.
     fn units(self, ns: u64) -> u64 {
         let thousandths = u128::from(ns) * u128::from(self.in_1000_s) / u128::from(SECOND_NS);
@@ -89,26 +89,26 @@ impl Recurring {
 
     /// The fault at the last look: most seconds miss units, and that is not over. By this host's clock they are missing,
     /// too: timestamps that are not even are no fault.
-    pub(super) fn fault(&self, promise: Promise) -> Option<Recurrence> {
+    pub(super) fn fault(&self, promised: PromisedRate) -> Option<Recurrence> {
         let bad = self.seconds.iter().filter(|it| it.missing > 0);
         let count = bad.clone().count();
         let missing: u64 = bad.clone().map(|it| it.missing).sum();
         let ns = self.seconds.iter().map(|it| it.ns).sum();
         let complete: u64 = self.seconds.iter().map(|it| it.units.complete).sum();
-        let is_late = 2 * promise.units(ns).saturating_sub(complete) < missing;
+        let is_late = 2 * promised.units(ns).saturating_sub(complete) < missing;
         // One a second is a look late at most.
-        let is_over = self.last_ns.saturating_sub(self.missed_ns) >= promise.second_ns / 4 * 5;
+        let is_over = self.last_ns.saturating_sub(self.missed_ns) >= promised.second_ns / 4 * 5;
         if count < FEWEST_BAD || is_late || is_over {
             return None;
         }
         let all = bad.fold(Units::default(), |all, it| all.plus(it.units));
         let seconds = u64::try_from(count).unwrap_or(u64::MAX);
         Some(Recurrence {
-            of: promise.units(promise.second_ns),
+            of: promised.units(promised.second_ns),
             missing: ((missing + seconds / 2) / seconds).max(1),
             is_incomplete: all.incomplete > 0,
             bad: count,
-            second_ns: promise.second_ns,
+            second_ns: promised.second_ns,
             cause: all.cause(missing),
         })
     }
@@ -141,12 +141,12 @@ mod tests {
     use super::*;
 
     const LOOK_NS: u64 = 250_000_000;
-    const PROMISE: Promise = Promise {
+    const PROMISE: PromisedRate = PromisedRate {
         in_1000_s: 25_000,
         second_ns: SECOND_NS,
     };
 
-    /// What the looks of a stream of 25 frames a second showed: each text that was told, or none, look by look. `count`:
+    /// The reports on a stream of 25 frames a second, or none, look by look. `count`:
     /// complete units, and those that the timestamps went on, after so many units of the clock.
     fn told(looks: u64, count: impl Fn(u64) -> (u64, u64)) -> Vec<Option<String>> {
         told_with(looks, count, |_| Units::default())

@@ -13,7 +13,7 @@ const LEAST_PPM: i64 = 10;
 /// The newest parts, which show first that a drift has ended.
 const NEWEST: usize = 2;
 
-/// What the last looks showed.
+/// Fault of a sender's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
     /// The timestamps went this much further than the time, µs.

@@ -9,7 +9,7 @@ const FEWEST: u64 = 2;
 /// A share of the promise that may be missing: the looks fall between units.
 const TOLERATED: u64 = 20;
 
-/// What came in about the last second.
+/// Units of about the last second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Units {
     /// Units of that time, by the clock of this host.

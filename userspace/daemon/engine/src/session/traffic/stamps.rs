@@ -12,7 +12,7 @@ const HISTORY: usize = 20;
 /// Timestamps this far ahead of the time, or behind it, have jumped, µs; and two units.
 const JUMP_US: i64 = 100_000;
 
-/// What is wrong with timestamps.
+/// Fault of timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StampFault {
     /// All packets have the same timestamp: this one.

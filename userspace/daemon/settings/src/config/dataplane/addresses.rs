@@ -159,8 +159,8 @@ fn is_near(own: IpAddr, other: IpAddr, prefix: u8) -> bool {
     same_bits >= prefix.into()
 }
 
-/// What `address` is if no host can have it. IPv4 networks of 31 and 32 bits have neither a network nor
-/// a broadcast address (RFC 3021).
+/// The kind of `address` if no host can have it. IPv4 networks of 31 and 32 bits have neither a network nor a
+/// broadcast address (RFC 3021).
 fn not_of_a_host(address: IpAddr, prefix: u8) -> Option<&'static str> {
     if address.is_unspecified() {
         return Some("the unspecified address");

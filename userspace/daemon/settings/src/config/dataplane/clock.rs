@@ -31,7 +31,7 @@ pub struct Clock {
     pub phc: String,
 }
 
-/// What is asked, and how the answer is judged.
+/// The question to ptp4l, and how the answer is judged.
 #[derive(Debug)]
 pub struct PtpQuestion {
     /// Sockets of ptp4l, in the order in which they are tried.
@@ -90,7 +90,7 @@ impl Clock {
         self.ptp_socket.starts_with('/')
     }
 
-    /// What is to be asked; `None` if ptp4l is not.
+    /// The question to ptp4l; `None` if it is not asked.
     #[must_use]
     pub fn question(&self) -> Option<PtpQuestion> {
         let peers = match self.ptp_socket.as_str() {

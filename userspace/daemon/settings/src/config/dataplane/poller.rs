@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::ConfigError;
 use crate::config::error::within;
 
-/// What an idle poller does.
+/// Behaviour of an idle poller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
@@ -29,7 +29,7 @@ pub struct Poller {
     /// Two daemons on a host would choose the same: name it in both.
     #[serde(default)]
     pub core: Option<usize>,
-    /// What it does without work.
+    /// Its behaviour without work.
     #[serde(default)]
     pub idle: Idle,
     /// Adaptive: time to spin, if packets come sooner; none on AF_PACKET.

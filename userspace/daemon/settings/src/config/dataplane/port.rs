@@ -97,7 +97,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// What its device string takes.
+    /// Names that its device string claims.
     pub fn claim(&self) -> Result<DeviceClaim, ConfigError> {
         let claim = self.device.parse();
         claim.map_err(|error: onair_dpdk::Error| {

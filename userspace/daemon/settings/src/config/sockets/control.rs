@@ -1,10 +1,12 @@
 //! `[control]` and `[attach]`: the control socket and the attach socket.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
+use crate::config::error::within;
 
 /// `[control]`: the socket for operators (HTTP/JSON)
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -68,7 +70,7 @@ pub struct RoleOf {
     /// A group, by name or number; also a supplementary one.
     #[serde(default)]
     pub group: Option<String>,
-    /// What its processes may do, as `group_role`.
+    /// Rights of its processes, as `group_role`.
     pub role: Role,
 }
 
@@ -142,4 +144,31 @@ fn check_mode(key: &str, mode: &str) -> Result<(), ConfigError> {
         mode,
         "give an octal mode, such as \"0660\"",
     ))
+}
+
+/// `[metrics]`: metrics over TCP
+///
+/// Every peer that reaches this port can read the metrics. The control socket serves them, too.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Address and port that serve `GET /metrics`, such as `"127.0.0.1:9090"`.
+    pub listen: Option<SocketAddr>,
+    /// Connections at a time; others wait.
+    pub connections: usize,
+}
+
+impl Metrics {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        within("metrics.connections", self.connections, 1..=1024)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            connections: 8,
+        }
+    }
 }

@@ -2,4 +2,3 @@
 
 pub(super) mod control;
 pub(super) mod limits;
-pub(super) mod metrics;

@@ -85,8 +85,8 @@ onair_essence::with_essences! {
             /// absent.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub persistent: Option<bool>,
-            /// What the session description (SDP) says that the body was made of, and the session does not have, for
-            /// its readers. 32 at most.
+            /// Parts of the session description (SDP) behind this body that the session does not have, for its
+            /// readers. 32 at most.
             #[serde(default, skip_serializing_if = "Vec::is_empty")]
             #[cfg_attr(feature = "openapi", schema(max_items = 32))]
             pub notes: Vec<DescriptionNote>,

@@ -16,7 +16,7 @@ use crate::progress::{MOST_BYTES, WHOLE};
 use crate::slot::Operation;
 use crate::sys;
 
-/// What an entry of the ready ring is to a caller that wants so many bytes.
+/// An entry of the ready ring, as seen by a caller that wants so many bytes.
 enum Found {
     /// No frame to take: another caller has it, or it was taken back.
     Nothing,

@@ -201,7 +201,7 @@ impl Explorer {
 pub(super) fn notify_exit(now: &GateState, next: &mut GateState) -> Move {
     if now.control.exit.at == ExitAt::WakeOne {
         next.control.exit.at = ExitAt::Settled;
-        return Move::Wake(Whom::One, "exit: wake one");
+        return Move::Wake(WakeTarget::One, "exit: wake one");
     }
     next.event_count += 1;
     next.control.exit.at = ExitAt::WakeOne;

@@ -21,9 +21,26 @@ mod poller;
 mod scenario;
 mod state;
 mod steps;
-mod stopper;
+
+plain! {
+    /// The local stopper. `at`: its place in [`Scenario::local_pulse`].
+    struct Stopper { at: usize, pulses_left: u8, }
+}
+
+impl Scenario {
+    /// Whether thread 0 is suspended because the stopper runs as a handler on it.
+    fn handler_runs(&self, now: &GateState) -> bool {
+        let op = self.local_pulse()[now.stopper.at];
+        let starts = now.stopper.at > 0 && self.local_pulse()[now.stopper.at - 1] == Op::OpenLocal;
+        let wakes = matches!(op, Op::WakeAll | Op::WakeStarters) && !starts;
+        let inside = wakes || matches!(op, Op::Notify | Op::LookAtWaiters(_));
+        self.local_in_handler && inside
+    }
+}
 mod tests;
 
+use super::plain;
+use super::search::{Model, Steps, is_caught, passes};
 use client::{CallOutcome, Client, ClientAt};
 use control::{Control, ControlAt};
 use deaths::{Exit, ExitAt, notify_exit};
@@ -36,10 +53,6 @@ use state::{
     CLIENTS, FRAMES, FrameState, FrameWord, GateState, GateValue, LedgerLine, Loan, RING, Slot,
 };
 use steps::Op;
-use stopper::Stopper;
-
-use super::plain;
-use super::search::{Model, Steps, is_caught, passes};
 
 /// Names of the actors in a trace.
 const NAMES: [&str; CLIENTS] = ["T0", "T1"];
@@ -51,18 +64,18 @@ struct Explorer {
     scenario: Scenario,
 }
 
-/// What a thread does, with its effect for a trace.
+/// A step of a thread, with its effect for a trace.
 enum Move {
     /// Nothing: it waits, or has ended.
     Blocked,
     Step(&'static str),
     /// A step with a `FUTEX_WAKE`.
-    Wake(Whom, &'static str),
+    Wake(WakeTarget, &'static str),
 }
 
 /// The sleepers that a wake ends: on the event count, or on gates and state (starters).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Whom {
+enum WakeTarget {
     /// Each choice of one is a successor.
     One,
     All,
@@ -143,21 +156,21 @@ impl Explorer {
         next: GateState,
         steps: &mut Steps<GateState>,
     ) {
-        let (whom, action) = match moved {
+        let (target, action) = match moved {
             Move::Blocked => return,
             Move::Step(action) => return steps.push(actor, action, next),
-            Move::Wake(whom, action) => (whom, action),
+            Move::Wake(target, action) => (target, action),
         };
-        let place = match whom {
-            Whom::One | Whom::All => ClientAt::Asleep,
-            Whom::OneStarter | Whom::AllStarters => ClientAt::StartAsleep,
+        let place = match target {
+            WakeTarget::One | WakeTarget::All => ClientAt::Asleep,
+            WakeTarget::OneStarter | WakeTarget::AllStarters => ClientAt::StartAsleep,
         };
         let sleeps = |who: &usize| next.alive(*who) && next.client[*who].at == place;
         let wake = |state: &mut GateState, who: usize| match place {
             ClientAt::Asleep => self.scenario.end_sleep(&mut state.client[who]),
             _ => state.client[who].start_over(),
         };
-        let all = matches!(whom, Whom::All | Whom::AllStarters);
+        let all = matches!(target, WakeTarget::All | WakeTarget::AllStarters);
         if all || !(0..CLIENTS).any(|who| sleeps(&who)) {
             let mut woken = next;
             (0..CLIENTS)
@@ -170,5 +183,22 @@ impl Explorer {
             wake(&mut woken, who);
             steps.push(actor, action, woken);
         }
+    }
+
+    fn stopper(&self, now: &GateState, next: &mut GateState) -> Move {
+        let Stopper { at, pulses_left } = now.stopper;
+        let in_handler = self.scenario.local_in_handler;
+        if now.killed || pulses_left == 0 || in_handler && now.client[0].dead {
+            return Move::Blocked;
+        }
+        let (moved, after) = self
+            .scenario
+            .take_step(self.scenario.local_pulse(), at, now, next);
+        if in_handler && at == 0 {
+            next.client[0].interrupt();
+        }
+        next.stopper.at = after.unwrap_or(0);
+        next.stopper.pulses_left -= u8::from(after.is_none());
+        moved
     }
 }

@@ -1,4 +1,4 @@
-//! Faulty steps, and the scenario in which the search must find what each of them breaks.
+//! Faulty steps, and the scenario in which the search must find the violation that each of them causes.
 
 use super::tests::{FRAMES, NO_FRAME, NO_FRAME_ONLY, ONE_FRAME, ONE_FRAME_ONLY};
 use super::*;

@@ -153,11 +153,13 @@ impl Scenario {
                 "event count += 1"
             }
             LookAtWaiters(_) => "read waiters",
-            WakeOne => return Move::Wake(Whom::One, "wake one"),
-            WakeAll => return Move::Wake(Whom::All, "wake all"),
-            WakeStarter => return Move::Wake(Whom::OneStarter, "wake one that waits for a start"),
+            WakeOne => return Move::Wake(WakeTarget::One, "wake one"),
+            WakeAll => return Move::Wake(WakeTarget::All, "wake all"),
+            WakeStarter => {
+                return Move::Wake(WakeTarget::OneStarter, "wake one that waits for a start");
+            }
             WakeStarters => {
-                return Move::Wake(Whom::AllStarters, "wake those that wait for a start");
+                return Move::Wake(WakeTarget::AllStarters, "wake those that wait for a start");
             }
             Revoke | End => return Move::Blocked,
         })

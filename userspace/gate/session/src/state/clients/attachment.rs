@@ -69,7 +69,7 @@ impl Attachment {
     }
 }
 
-/// What waits for a poller to hand an attachment's lender back.
+/// The caller that waits until a poller hands an attachment's lender back.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Leaving {

@@ -102,8 +102,8 @@ impl Clients {
         self.attached.values().chain(evicted)
     }
 
-    /// One that is attached, or was evicted: a client that was evicted after the poller was asked
-    /// stays here until the poller answers the eviction, which is later.
+    /// An attached or just-evicted client: one that was evicted after a question to the poller stays here until the
+    /// poller answers the eviction, which comes after the answer to that question.
     pub(crate) fn holder_mut(&mut self, number: u64) -> Option<&mut Attachment> {
         let evicted = self.evicted.list.get_mut(&number);
         let evicted = evicted.map(|it| &mut it.attachment);

@@ -16,7 +16,7 @@ const FRESH: Duration = Duration::from_millis(100);
 /// took long because the host was busy says nothing for ten times as long.
 const REST: u32 = 10;
 
-/// What is known of the sites of one attachment.
+/// State of the sites of one attachment.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SiteLooks {
     pub(crate) is_asked: bool,
@@ -46,8 +46,8 @@ impl SiteCheck {
 }
 
 impl SiteLooks {
-    /// What a verdict at `now` may use: an answer to a question asked after `since`, until the sites may be looked at
-    /// again.
+    /// State of the sites for a verdict at `now`: an answer to a question asked after `since`, until the sites may be
+    /// looked at again.
     pub(crate) fn known(&self, since: Option<Instant>, now: Instant) -> Sites {
         let Some(look) = &self.last else {
             return Sites::Unknown;

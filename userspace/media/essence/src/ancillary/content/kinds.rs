@@ -81,7 +81,7 @@ const NUMBERED: [(u8, &str); 33] = [
     (0xff, "audio, group 1 (ST 272)"),
 ];
 
-/// What ANC packets have in common (ST 291-1 §6). As text: `61/02`, or `e7` of type 1.
+/// Kind of ANC packets (ST 291-1 §6). As text: `61/02`, or `e7` of type 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Type 1, of DIDs from 0x80 on: the second word is a number that grows from packet to packet (DBN).

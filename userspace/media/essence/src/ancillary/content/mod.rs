@@ -1,4 +1,4 @@
-//! What ANC packets carry: names by their DID and SDID, and timecode. Other contents are named, not decoded.
+//! Contents of ANC packets: names by their DID and SDID, and timecode. Other contents are named, not decoded.
 
 mod kinds;
 mod timecode;

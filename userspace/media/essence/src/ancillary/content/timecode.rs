@@ -5,7 +5,7 @@ use std::fmt;
 /// Words of user data of a timecode packet.
 const WORDS: usize = 16;
 
-/// What a timecode packet was made from (distributed binary bits, group 1; ST 12-2 §6).
+/// Origin of a timecode packet (distributed binary bits, group 1; ST 12-2 §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimecodeSource {
     /// Linear timecode.
@@ -51,7 +51,7 @@ pub struct Timecode {
     pub frames: u8,
     /// Frame numbers are dropped to follow the clock (ST 12-1 §7).
     pub drop_frame: bool,
-    /// What it was made from.
+    /// Its origin.
     pub source: TimecodeSource,
     /// The user's bits: binary group 1 is the lowest.
     pub user: u32,

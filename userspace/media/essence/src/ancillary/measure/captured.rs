@@ -7,7 +7,7 @@ use crate::ancillary::rfc8331::Payload;
 use crate::measure::Measure as _;
 use crate::rtp::RtpHeader;
 
-/// What a capture has of ancillary data.
+/// Contents of ancillary data in a capture.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AncillaryContents {
     /// ANC packets by kind, and the wrong ones.

@@ -1,4 +1,4 @@
-//! What a stream of ancillary data carries, counted packet by packet, and how long after its timestamps it arrives.
+//! Contents of a stream of ancillary data, counted packet by packet, and their delay after its timestamps.
 
 mod captured;
 mod document;

@@ -16,7 +16,7 @@ const WINDOW_NS: u64 = 1_000_000_000;
 /// How old figures may be, in nanoseconds, to say something of now.
 const OLD_NS: u64 = 3 * WINDOW_NS;
 
-/// What came in a second.
+/// Packets of a second.
 #[derive(Debug, Clone, Copy, Default)]
 struct Second {
     anc_packets: u64,

@@ -1,4 +1,4 @@
-//! What is in a buffer of ancillary data: the ANC packets of a frame or field, one record behind the other.
+//! Layout of a buffer of ancillary data: the ANC packets of a frame or field, one record behind the other.
 //!
 //! All numbers are little endian. A unit begins with [`HEAD_BYTES`] bytes:
 //!

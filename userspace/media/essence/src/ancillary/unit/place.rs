@@ -60,7 +60,7 @@ impl Default for Place {
     }
 }
 
-/// What F of a payload says.
+/// Meaning of F in a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Signalled {
     /// Progressive, or not said.
@@ -104,7 +104,7 @@ impl Signalled {
         }
     }
 
-    /// What a unit's tag names: a frame, or one of its fields.
+    /// Meaning of a unit's tag: a frame, or one of its fields.
     #[must_use]
     pub const fn of_tag(tag: u32) -> Self {
         match tag {

@@ -44,7 +44,7 @@ pub struct AudioDocument {
     #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 44, maximum = 96_000))]
     pub block_samples: Option<u32>,
-    /// What the channels are, as in SDP (ST 2110-30 §6.2.2): `SMPTE2110.(51,ST)`.
+    /// Assignment of the channels, as in SDP (ST 2110-30 §6.2.2): `SMPTE2110.(51,ST)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel_order: Option<String>,
 }
@@ -88,7 +88,7 @@ impl fmt::Display for AudioDocument {
     }
 }
 
-/// What is the default stays out.
+/// Default values stay out.
 impl From<AudioFormat> for AudioDocument {
     fn from(it: AudioFormat) -> Self {
         let usual = usual_block(it.sample_rate, it.packet_samples());

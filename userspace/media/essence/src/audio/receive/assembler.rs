@@ -2,8 +2,8 @@
 
 use onair_mutant::mutant;
 
+use super::Malformed;
 use super::block::Block;
-use super::malformed::Malformed;
 use super::restarted::{Other, Restarted};
 use crate::audio::AudioFormat;
 use crate::essence::Essence as _;
@@ -20,7 +20,7 @@ const FIRST: u64 = 1 << 40;
 
 /// Where a packet is in its stream.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct SamplePosition {
     /// Its unwrapped sequence number.
     number: u64,
     /// Its first sample, counted from an arbitrary one.
@@ -29,7 +29,7 @@ struct Place {
     samples: u32,
 }
 
-impl Place {
+impl SamplePosition {
     /// The timestamp of another sample.
     fn timestamp_at(&self, position: u64) -> u32 {
         let [.., a, b, c, d] = position.wrapping_sub(self.position).to_be_bytes();
@@ -52,14 +52,14 @@ impl Place {
 /// How the stream goes on after its last packet.
 enum Goes {
     /// With this packet.
-    On(Place),
+    On(SamplePosition),
     /// Its blocks begin anew.
     Anew,
     /// This packet is not what follows.
     Elsewhere,
 }
 
-/// What is known of the packet that is kept: its samples, and for what it was counted; late, if for nothing.
+/// State of the kept packet: its samples, and the count that it is in; late, if in none.
 #[derive(Debug, Clone, Copy, Default)]
 struct Kept {
     samples: u32,
@@ -87,7 +87,7 @@ pub struct BlockAssembler<S> {
     /// Position of the block that follows those; `None` before the first packet.
     next: Option<u64>,
     /// The stream's last packet.
-    last: Place,
+    last: SamplePosition,
     sequence: Sequence,
     restarted: Restarted,
     pace: Pace,
@@ -119,7 +119,7 @@ impl<S: Copy> BlockAssembler<S> {
             blocks: [block(), block()],
             active: 0,
             next: None,
-            last: Place {
+            last: SamplePosition {
                 number: 0,
                 position: FIRST,
                 timestamp: 0,
@@ -232,7 +232,7 @@ impl<S: Copy> BlockAssembler<S> {
 
     /// The packet's place, if its timestamp and its number say the same.
     #[inline]
-    fn place(&self, rtp: &RtpHeader) -> Option<Place> {
+    fn place(&self, rtp: &RtpHeader) -> Option<SamplePosition> {
         let (last, samples) = (&self.last, i64::from(self.packet_samples));
         let ticks = i64::from(rtp.timestamp.wrapping_sub(last.timestamp).cast_signed());
         // The last one may have had another length.
@@ -250,7 +250,7 @@ impl<S: Copy> BlockAssembler<S> {
     /// Whether the stream can be there by now: few packets, or as long as none came, lie before. In a block that takes no
     /// other's place it can always be.
     #[inline]
-    fn is_near(&self, place: &Place, now_ns: u64) -> bool {
+    fn is_near(&self, place: &SamplePosition, now_ns: u64) -> bool {
         let free = (self.blocks.len() - self.active).min(1) as u64 * self.samples;
         let end = place.position + u64::from(place.samples);
         let is_in_block = self.next.is_some_and(|next| end <= next + free);
@@ -366,8 +366,8 @@ impl<S: Copy> BlockAssembler<S> {
     }
 
     /// The stream begins with this packet.
-    fn begin(&mut self, rtp: &RtpHeader) -> Place {
-        self.last = Place {
+    fn begin(&mut self, rtp: &RtpHeader) -> SamplePosition {
+        self.last = SamplePosition {
             number: self.sequence.start(rtp.sequence),
             position: FIRST,
             timestamp: rtp.timestamp,
@@ -381,7 +381,7 @@ impl<S: Copy> BlockAssembler<S> {
     #[inline]
     fn take(
         &mut self,
-        mut place: Place,
+        mut place: SamplePosition,
         payload: &[u8],
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
@@ -427,11 +427,11 @@ impl<S: Copy> BlockAssembler<S> {
     #[inline(never)]
     fn open_up_to(
         &mut self,
-        mut place: Place,
+        mut place: SamplePosition,
         end: u64,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> Place {
+    ) -> SamplePosition {
         let mut next = self.next.unwrap_or(place.position);
         if place.position.saturating_sub(next) > self.most_silent {
             // The gap is only counted; the stream's blocks begin anew.
@@ -475,7 +475,13 @@ impl<S: Copy> BlockAssembler<S> {
 
     /// Handles a packet whose block is closed.
     #[inline(never)]
-    fn pass(&mut self, place: Place, payload: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+    fn pass(
+        &mut self,
+        place: SamplePosition,
+        payload: &[u8],
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
         // Else the source stood, and sends the rest of a block that was given up.
         let is_old = place.number <= self.last.number;
         if is_old && self.is_silent(now_ns) {
@@ -492,7 +498,7 @@ impl<S: Copy> BlockAssembler<S> {
     }
 
     /// The header of a packet of the stream.
-    fn header(&self, place: &Place) -> RtpHeader {
+    fn header(&self, place: &SamplePosition) -> RtpHeader {
         RtpHeader {
             marker: false,
             payload_type: self.payload_types.first,

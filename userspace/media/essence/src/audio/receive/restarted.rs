@@ -10,7 +10,7 @@ const PACKETS: u32 = 16;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Restarted(Candidates);
 
-/// What such a packet is.
+/// Kind of such a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Other {
     /// It does not follow the one before.

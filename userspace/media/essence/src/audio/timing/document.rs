@@ -1,4 +1,4 @@
-//! What a monitor has measured: as JSON, for metrics, and for people.
+//! Results of a monitor: as JSON, for metrics, and for people.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +54,7 @@ pub struct AudioSecond {
     pub levels: Vec<AudioLevel>,
     /// Whether both are within their limits.
     pub verdict: AudioVerdict,
-    /// What is beyond its limit.
+    /// The quantity beyond its limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

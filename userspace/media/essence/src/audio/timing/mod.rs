@@ -6,7 +6,6 @@
 
 mod document;
 mod levels;
-mod meter;
 mod true_peak;
 
 use crate::measure::{Gauge, Measure, Range};
@@ -20,7 +19,7 @@ use true_peak::Interpolator;
 
 pub use document::{AudioSecond, AudioTiming, AudioVerdict, DelayRange};
 pub use levels::AudioLevel;
-pub use meter::AudioMeter;
+pub use levels::AudioMeter;
 
 /// Fewest packets without whole samples that are told of: one is damaged.
 const FEWEST_BROKEN: u64 = 2;

@@ -41,7 +41,7 @@ pub fn sample_bytes(format: &AudioFormat) -> u64 {
     u64::from(bits(format.coding()) / 8) * u64::from(format.channels())
 }
 
-/// What precedes `samples` samples of each channel: the same length for any number. `None`: a stream whose end is
+/// The header before `samples` samples of each channel: the same length for any number. `None`: a stream whose end is
 /// unknown.
 #[must_use]
 pub fn header(format: &AudioFormat, start: Option<&WavTime>, samples: Option<u64>) -> Vec<u8> {

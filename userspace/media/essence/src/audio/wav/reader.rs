@@ -1,4 +1,4 @@
-//! What precedes the samples of a WAV file that another program wrote.
+//! The header before the samples of a WAV file that another program wrote.
 
 use onair_net::bytes::array;
 
@@ -35,7 +35,7 @@ pub enum NotWav {
         coding: u16,
         /// The session's format.
         wanted: String,
-        /// What makes ffmpeg convert it.
+        /// Arguments with which ffmpeg converts it.
         arguments: String,
     },
 }

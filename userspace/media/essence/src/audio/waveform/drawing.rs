@@ -1,7 +1,8 @@
 //! A second of audio as a picture: a lane a channel, with its waveform and its level.
 
-use super::canvas::{ADVANCE, Canvas, Colour, TEXT_LINES};
-use super::{COLUMNS, Column};
+use std::ops::Range;
+
+use super::{COLUMNS, Column, glyphs};
 use crate::audio::AudioLevel;
 
 const BACKGROUND: Colour = [0x10, 0x14, 0x1a];
@@ -34,6 +35,12 @@ const BETWEEN: usize = 4;
 /// Largest magnitude of a 24-bit sample, and of one of 16 bits as such.
 const FULL: i64 = 1 << 23;
 const FULL_OF_16_BITS: i64 = FULL - (1 << 8);
+/// Pixels of a character's pixel, along each side.
+const SCALE: usize = 2;
+/// Pixels from a character to the next one.
+pub(super) const ADVANCE: usize = (glyphs::SIZE.0 + 1) * SCALE;
+/// Lines of a character.
+pub(super) const TEXT_LINES: usize = glyphs::SIZE.1 * SCALE;
 
 /// Lines of a lane.
 const fn lane_lines(channels: usize) -> usize {
@@ -124,4 +131,50 @@ fn place(hundredths: i32) -> usize {
 
 fn decibels(hundredths: i32) -> String {
     format!("{:.1}", f64::from(hundredths) / 100.0)
+}
+
+/// Red, green and blue.
+pub(super) type Colour = [u8; 3];
+
+/// A picture. What is drawn beyond it is cut off.
+#[derive(Debug)]
+pub(super) struct Canvas {
+    columns: usize,
+    lines: usize,
+    pub(super) rgb: Vec<u8>,
+}
+
+impl Canvas {
+    pub(super) fn new(columns: usize, lines: usize, colour: Colour) -> Self {
+        Self {
+            columns,
+            lines,
+            rgb: colour.repeat(columns * lines),
+        }
+    }
+
+    pub(super) fn fill(&mut self, columns: Range<usize>, lines: Range<usize>, colour: Colour) {
+        let columns = columns.start..columns.end.min(self.columns);
+        for line in lines.start..lines.end.min(self.lines) {
+            for column in columns.clone() {
+                let at = (line * self.columns + column) * 3;
+                self.rgb[at..at + 3].copy_from_slice(&colour);
+            }
+        }
+    }
+
+    /// Writes from this column on, below this line.
+    pub(super) fn text(&mut self, (column, line): (usize, usize), text: &str, colour: Colour) {
+        for (number, character) in text.chars().enumerate() {
+            let left = column + number * ADVANCE;
+            for (down, bits) in glyphs::lines(character).into_iter().enumerate() {
+                for right in 0..glyphs::SIZE.0 {
+                    if bits >> (glyphs::SIZE.0 - 1 - right) & 1 == 1 {
+                        let (x, y) = (left + right * SCALE, line + down * SCALE);
+                        self.fill(x..x + SCALE, y..y + SCALE, colour);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! A second of audio for the eye: the waveform of each channel, and its levels. Bytes in, pixels out.
 
-mod canvas;
 mod drawing;
 mod glyphs;
 
@@ -46,7 +45,7 @@ pub struct WaveformPicture {
     pub size: (usize, usize),
     /// Red, green and blue of each pixel, line by line.
     pub rgb: Vec<u8>,
-    /// What it shows.
+    /// Its figures.
     pub figures: WaveformFigures,
 }
 

@@ -15,7 +15,7 @@ pub(super) const VIDEO_INFORMATION: [u8; 4] = *b"jpvi";
 pub(super) const PROFILE_LEVEL: [u8; 4] = *b"jxpl";
 pub(super) const COLOUR: [u8; 4] = *b"colr";
 
-/// What boxes say of the samples of the picture.
+/// The boxes' facts about the samples of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoxSamples {
     /// Bits of a sample.
@@ -33,7 +33,7 @@ impl BoxSamples {
     }
 }
 
-/// What the boxes of a unit say.
+/// Contents of a unit's boxes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Boxes {
     /// Bytes of all boxes.

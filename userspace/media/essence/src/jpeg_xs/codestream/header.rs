@@ -24,7 +24,7 @@ pub struct Component {
     pub lines: u8,
 }
 
-/// What the headers of a unit say.
+/// Contents of a unit's headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitHeader {
     /// The boxes before the codestream.

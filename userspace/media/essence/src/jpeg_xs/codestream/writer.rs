@@ -46,7 +46,7 @@ fn weights(structure: Structure) -> Vec<u8> {
     all.collect()
 }
 
-/// What was written.
+/// A written codestream.
 #[derive(Debug, Clone)]
 pub(crate) struct Written {
     /// The boxes, and the codestream up to its first slice.

@@ -1,8 +1,6 @@
 //! A format of JPEG XS as JSON. Only its shape is checked; [`JpegXsStream`] exists only if every field is valid.
 
 mod check;
-mod listed;
-mod patch;
 
 use std::fmt;
 
@@ -10,15 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{CompressedStandard, JpegXsStream, PacketMode};
 use crate::STANDARD_MAX_UDP;
-use crate::essence::Document;
+use crate::essence::{Document, Listed, Patch, Seen};
 use crate::rows::Row;
 use crate::video::{
     Appearance, Colorimetry, PixelAspect, Sampling, Scan, SenderType, TransferCharacteristics,
     VideoRange,
 };
-
-pub use listed::{ListedJpegXs, SeenJpegXs};
-pub use patch::JpegXsPatch;
 
 /// Picture size, rate and samples, bytes of a codestream, and how they are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +61,7 @@ pub struct JpegXsDocument {
     /// Order of the lines: `progressive`, which it is when absent, or `interlaced`: each buffer is a field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<Scan>,
-    /// What a run of packets carries (`packetmode` in SDP); `codestream` when absent.
+    /// Content of a run of packets (`packetmode` in SDP); `codestream` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub packet_mode: Option<PacketMode>,
     /// Receive: slices come in any order (`transmode=0`); `false` when absent.
@@ -120,7 +115,7 @@ pub struct JpegXsDocument {
 }
 
 impl JpegXsDocument {
-    /// What is said of the pictures.
+    /// Appearance of the pictures.
     pub(super) const fn appearance(&self) -> Appearance {
         Appearance {
             colorimetry: self.colorimetry,
@@ -177,7 +172,7 @@ impl fmt::Display for JpegXsDocument {
     }
 }
 
-/// What is the default stays out.
+/// Default values stay out.
 impl From<JpegXsStream> for JpegXsDocument {
     fn from(it: JpegXsStream) -> Self {
         let appearance = it.appearance;
@@ -203,5 +198,154 @@ impl From<JpegXsStream> for JpegXsDocument {
             pixel_aspect: appearance.pixel_aspect,
             standard: it.standard,
         }
+    }
+}
+
+/// The changed spread of the packets (ST 2110-21), and what is said of the pictures; each field as in the session's specification, and `null` for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct JpegXsPatch {
+    /// How the packets are spread, or what the sender says of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<SenderType>))]
+    pub sender_type: Option<Option<SenderType>>,
+    /// Most packets that the network model may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present_number")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
+    pub cmax: Option<Option<u32>>,
+    /// Colour primaries and matrix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Colorimetry>))]
+    pub colorimetry: Option<Option<Colorimetry>>,
+    /// Transfer characteristic system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<TransferCharacteristics>))]
+    pub transfer: Option<Option<TransferCharacteristics>>,
+    /// Range of the code values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<VideoRange>))]
+    pub range: Option<Option<VideoRange>>,
+    /// Width of a pixel to its height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub pixel_aspect: Option<Option<PixelAspect>>,
+    /// Year of the version of the standard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<CompressedStandard>))]
+    pub standard: Option<Option<CompressedStandard>>,
+}
+
+impl Patch<JpegXsDocument> for JpegXsPatch {
+    fn apply(&self, document: &mut JpegXsDocument) {
+        document.sender_type = self.sender_type.unwrap_or(document.sender_type);
+        document.cmax = self.cmax.unwrap_or(document.cmax);
+        document.colorimetry = self.colorimetry.unwrap_or(document.colorimetry);
+        document.transfer = self.transfer.unwrap_or(document.transfer);
+        document.range = self.range.unwrap_or(document.range);
+        document.pixel_aspect = self.pixel_aspect.unwrap_or(document.pixel_aspect);
+        document.standard = self.standard.unwrap_or(document.standard);
+    }
+}
+
+/// Picture size, rate, depth and order of the lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedJpegXs {
+    /// For people: `JPEG XS 1920x1080 50 fps 10 bit`.
+    pub jpeg_xs: String,
+    /// Frames a second as an exact ratio.
+    pub frame_rate: String,
+    /// Order of the lines; `progressive` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
+}
+
+impl From<JpegXsDocument> for ListedJpegXs {
+    fn from(document: JpegXsDocument) -> Self {
+        Self {
+            jpeg_xs: document.to_string(),
+            frame_rate: document.frame_rate,
+            scan: document.scan,
+        }
+    }
+}
+
+impl Listed for ListedJpegXs {
+    fn format(&self) -> &str {
+        &self.jpeg_xs
+    }
+
+    fn rate(&self) -> &str {
+        &self.frame_rate
+    }
+
+    fn units_a_period(&self) -> u64 {
+        1 + u64::from(self.scan == Some(Scan::Interlaced))
+    }
+}
+
+/// Facts about a format of JPEG XS that packets show: the header of a codestream, and the timestamps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SeenJpegXs {
+    /// Pixels of a line.
+    pub jpeg_xs_width: u32,
+    /// Lines of a frame, of both fields together.
+    pub height: u32,
+    /// Frames a second as a ratio.
+    pub frame_rate: String,
+    /// Order of the lines.
+    pub scan: Scan,
+    /// Bits a sample.
+    pub depth: u32,
+    /// Colour components, or others that are sampled alike.
+    pub sampling: Sampling,
+    /// Bytes of a frame or field.
+    pub bytes: u32,
+    /// Content of a run of packets.
+    pub packet_mode: PacketMode,
+    /// Slices come in any order.
+    pub out_of_order: bool,
+}
+
+/// In the words in which formats are shown, for people.
+impl fmt::Display for SeenJpegXs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JPEG XS {}x{}", self.jpeg_xs_width, self.height)?;
+        if self.scan != Scan::Progressive {
+            write!(f, " {}", self.scan)?;
+        }
+        let rate = &self.frame_rate;
+        let rate = rate.strip_suffix("/1").unwrap_or(rate);
+        write!(f, " {rate} fps {} {} bit", self.sampling, self.depth)
+    }
+}
+
+impl Seen for SeenJpegXs {
+    fn flags(&self) -> String {
+        let (width, height, rate) = (self.jpeg_xs_width, self.height, &self.frame_rate);
+        let mut flags = format!(
+            " --jpeg-xs {width}x{height}@{rate} --codestream-bytes {}",
+            self.bytes
+        );
+        if self.scan != Scan::Progressive {
+            flags += &format!(" --codestream-scan {}", self.scan);
+        }
+        flags += &format!(" --samples {}/{}", self.sampling, self.depth);
+        if self.packet_mode != PacketMode::default() {
+            flags += &format!(" --packet-mode {}", self.packet_mode);
+        }
+        if self.out_of_order {
+            flags += " --out-of-order";
+        }
+        flags
     }
 }

@@ -1,4 +1,4 @@
-//! What a monitor has measured: as JSON, and for people.
+//! Results of a monitor: as JSON, and for people.
 
 use serde::{Deserialize, Serialize};
 

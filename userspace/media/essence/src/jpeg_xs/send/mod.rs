@@ -2,7 +2,6 @@
 
 mod packetiser;
 mod pattern;
-mod slices;
 
 use crate::essence::OfField;
 use crate::video::SenderType;

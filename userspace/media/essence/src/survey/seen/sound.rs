@@ -1,4 +1,4 @@
-//! What a stream of audio carries, as far as its packets show it.
+//! The format of a stream of audio, as far as its packets show it.
 
 use crate::audio::SeenAudio;
 use crate::survey::guess::{Guess, SampleForm};

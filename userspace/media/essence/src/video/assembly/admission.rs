@@ -3,17 +3,15 @@
 
 use onair_mutant::mutant;
 
-use crate::video::Scan;
-
-use crate::rtp::{RtpHeader, timestamp_after};
-use crate::video::st2110_20::PayloadReject;
-
+use super::Malformed;
 use super::assembler::{Admission, Assembler};
-use super::malformed::Malformed;
 use crate::pace::Vouched;
 use crate::receive::{Depacketise as _, Sink};
+use crate::rtp::{RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, WINDOW, first_from, nearest};
 use crate::source::{Candidates, Turn, turn_to};
+use crate::video::Scan;
+use crate::video::st2110_20::PayloadReject;
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;

@@ -2,19 +2,17 @@
 
 use onair_mutant::mutant;
 
-use crate::video::{Scan, VideoFormat};
-
-use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
-use crate::video::st2110_20::{PayloadReject, Segments};
-
+use super::Malformed;
 use super::coverage::Coverage;
 use super::frame::Frame;
 use super::history::{ClosedFrame, History};
-use super::malformed::Malformed;
 use crate::pace::{Ahead, Pace, Vouched, is_near, packets_of};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink, write_behind};
+use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, nearest};
 use crate::source::{Candidates, Strangers};
+use crate::video::st2110_20::{PayloadReject, Segments};
+use crate::video::{Scan, VideoFormat};
 
 /// How many packets ahead the destination in the frame is fetched. Without it each copy waits for memory.
 pub(super) const PAYLOADS_AHEAD: usize = 2;
@@ -43,7 +41,7 @@ pub struct AssemblerConfig {
     pub timeout_ns: u64,
 }
 
-/// What becomes of a packet.
+/// Treatment of a packet.
 pub(super) enum Admission {
     /// It is of the frame at this place, and has this unwrapped number.
     Of(usize, u64),

@@ -11,7 +11,8 @@ pub struct Coverage {
     words: Box<[u64]>,
     /// A bit for each word that this frame changed: to clear and to search costs by what came.
     changed: Box<[u64]>,
-    /// What a bit is of a pgroup that arrived: after a whole frame all are so, and need no clearing for the next one.
+    /// Value of the bit of a pgroup that arrived: after a whole frame all are so, and need no clearing for the next
+    /// one.
     arrived: bool,
     pgroups: usize,
     /// From this pgroup on, bits of an earlier frame may be left.

@@ -127,8 +127,8 @@ impl<S: Copy> Assembler<S> {
     }
 }
 
-/// The payload of a packet without marker that is `steps` after `first`, and of which nothing else in the RTP header
-/// differs from it.
+/// The payload of a packet without marker whose RTP header differs from that of `first` only in the sequence number,
+/// by `steps`.
 #[inline]
 fn payload_after<'a>(first: &[u8], steps: u16, packet: &'a [u8]) -> Option<&'a [u8]> {
     let first: &[u8; HEADER_BYTES] = first.first_chunk()?;

@@ -1,8 +1,6 @@
 //! A format of video as JSON. Only its shape is checked; [`VideoStream`] exists only if every field is valid.
 
 mod check;
-mod listed;
-mod patch;
 mod rate_text;
 
 use std::fmt;
@@ -14,11 +12,8 @@ use super::{
     TransferCharacteristics, VideoRange, VideoStandard, VideoStream,
 };
 use crate::STANDARD_MAX_UDP;
-use crate::essence::Document;
+use crate::essence::{Document, Listed, Patch};
 use crate::rows::Row;
-
-pub use listed::ListedVideo;
-pub use patch::VideoPatch;
 
 /// Picture size, rate, samples, order of the lines, and how they are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +112,7 @@ pub struct VideoDocument {
 }
 
 impl VideoDocument {
-    /// What is said of the pictures.
+    /// Appearance of the pictures.
     pub(super) const fn appearance(&self) -> Appearance {
         Appearance {
             colorimetry: self.colorimetry,
@@ -170,7 +165,7 @@ impl fmt::Display for VideoDocument {
     }
 }
 
-/// What is the default stays out: documents of older versions read the same.
+/// Default values stay out: documents of older versions read the same.
 impl From<VideoStream> for VideoDocument {
     fn from(video: VideoStream) -> Self {
         fn other<T: PartialEq>(value: T, default: T) -> Option<T> {
@@ -195,6 +190,107 @@ impl From<VideoStream> for VideoDocument {
             range: appearance.range,
             pixel_aspect: appearance.pixel_aspect,
             standard: video.standard,
+        }
+    }
+}
+
+/// The changed timing of the packets (ST 2110-21), and what is said of the pictures; each field as in the session's specification, and `null` for
+/// none: a sender then has the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct VideoPatch {
+    /// How the packets are spread, or what the sender says of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<SenderType>))]
+    pub sender_type: Option<Option<SenderType>>,
+    /// TROFFSET in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present_number")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, maximum = 999_999))]
+    pub tr_offset_us: Option<Option<u32>>,
+    /// Most packets that the network model may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present_number")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
+    pub cmax: Option<Option<u32>>,
+    /// Colour primaries and matrix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Colorimetry>))]
+    pub colorimetry: Option<Option<Colorimetry>>,
+    /// Transfer characteristic system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<TransferCharacteristics>))]
+    pub transfer: Option<Option<TransferCharacteristics>>,
+    /// Range of the code values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<VideoRange>))]
+    pub range: Option<Option<VideoRange>>,
+    /// Width of a pixel to its height.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub pixel_aspect: Option<Option<PixelAspect>>,
+    /// Year of the version of the standard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<VideoStandard>))]
+    pub standard: Option<Option<VideoStandard>>,
+}
+
+impl Patch<VideoDocument> for VideoPatch {
+    fn apply(&self, video: &mut VideoDocument) {
+        video.sender_type = self.sender_type.unwrap_or(video.sender_type);
+        video.tr_offset_us = self.tr_offset_us.unwrap_or(video.tr_offset_us);
+        video.cmax = self.cmax.unwrap_or(video.cmax);
+        video.colorimetry = self.colorimetry.unwrap_or(video.colorimetry);
+        video.transfer = self.transfer.unwrap_or(video.transfer);
+        video.range = self.range.unwrap_or(video.range);
+        video.pixel_aspect = self.pixel_aspect.unwrap_or(video.pixel_aspect);
+        video.standard = self.standard.unwrap_or(video.standard);
+    }
+}
+
+/// Picture size, rate, depth and order of the lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListedVideo {
+    /// Picture size, rate and depth, for people: `1920x1080 60000/1001 fps 10 bit`.
+    pub video: String,
+    /// Frames a second as an exact ratio.
+    pub frame_rate: String,
+    /// Order of the lines; `progressive` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
+}
+
+impl From<VideoDocument> for ListedVideo {
+    fn from(document: VideoDocument) -> Self {
+        Self {
+            video: document.to_string(),
+            frame_rate: document.frame_rate,
+            scan: document.scan,
+        }
+    }
+}
+
+impl Listed for ListedVideo {
+    fn format(&self) -> &str {
+        &self.video
+    }
+
+    fn rate(&self) -> &str {
+        &self.frame_rate
+    }
+
+    fn units_a_period(&self) -> u64 {
+        match self.scan {
+            Some(Scan::Interlaced) => 2,
+            _ => 1,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a sender says of its pictures beside raster and samples: ST 2110-20 §7.2 and §7.3.
+//! Appearance of pictures beside raster and samples, as the sender declares it: ST 2110-20 §7.2 and §7.3.
 
 use std::fmt;
 use std::num::NonZeroU16;
@@ -149,7 +149,7 @@ impl fmt::Display for PixelAspect {
     }
 }
 
-/// What a sender says of its pictures. `None`: it says nothing, and nothing is assumed.
+/// Appearance of pictures as the sender declares it. `None`: it says nothing, and nothing is assumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Appearance {
     /// Colour primaries and matrix.
@@ -178,7 +178,7 @@ impl Appearance {
         }
     }
 
-    /// What is known, by its name in documents.
+    /// The known facts, each with its name in documents.
     pub fn facts(self) -> impl Iterator<Item = (&'static str, String)> {
         let words = [
             ("colorimetry", self.colorimetry.map(Colorimetry::as_str)),

@@ -1,9 +1,8 @@
-//! What frames are: raster, samples, scan, rate; and how their packets are made.
+//! Format of frames: raster, samples, scan, rate; and how their packets are made.
 
 mod appearance;
 mod check;
 mod error;
-mod field;
 mod rate;
 mod sampling;
 mod scan;
@@ -15,9 +14,9 @@ pub use appearance::{
     VideoStandard,
 };
 pub use error::VideoError;
-pub use field::{Field, tag};
 pub use rate::{FrameRate, RTP_CLOCK_HZ, RateError, VIDEO_RATES};
 pub use sampling::{Chroma, Depth, Pgroup, Sampling};
 pub use scan::Scan;
+pub use scan::{Field, tag};
 pub use stream::{Packing, SenderType, VideoStream};
 pub use video_format::{Pgroups, VideoFormat};

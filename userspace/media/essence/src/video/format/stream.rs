@@ -35,7 +35,7 @@ words! {
 /// A video format and how its packets are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VideoStream {
-    /// What the frames are.
+    /// Format of the frames.
     pub format: VideoFormat,
     /// How a sender cuts lines into packets.
     pub packing: Packing,
@@ -51,7 +51,7 @@ pub struct VideoStream {
     /// Most packets that the network model may hold, 1 or more (`CMAX` in SDP). `None`: the limit of the
     /// sender type. Send: the sender keeps to it. Receive: what the sender says.
     pub cmax: Option<u32>,
-    /// What the sender says of the pictures.
+    /// Appearance of the pictures as the sender declares it.
     pub appearance: Appearance,
     /// The version of the standard that the sender names (`SSN` in SDP).
     pub standard: Option<VideoStandard>,

@@ -1,4 +1,4 @@
-//! What a sender may send now.
+//! Packets that a sender may send now.
 
 use crate::video::{FrameRate, Scan};
 

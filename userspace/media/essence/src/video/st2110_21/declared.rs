@@ -1,4 +1,4 @@
-//! What a sender says of the timing of its packets.
+//! A sender's declaration of the timing of its packets.
 
 use crate::video::{SenderType, VideoStream};
 

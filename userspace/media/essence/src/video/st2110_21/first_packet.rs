@@ -8,8 +8,8 @@ use crate::video::RTP_CLOCK_HZ;
 /// RTP ticks of video in a second.
 pub const TICKS_PER_SECOND: u32 = RTP_CLOCK_HZ;
 
-/// What the first packets of all frames or fields show. Only meaningful if sender and measured times
-/// follow the same clock.
+/// Figures of the first packets of all frames or fields. Only meaningful if sender and measured times follow the same
+/// clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FirstPackets {
     /// First packet time, FPT: nanoseconds after the start of the frame or field.
@@ -63,7 +63,7 @@ mod tests {
     use crate::video::Scan;
     use crate::video::st2110_21::{Reads, Stream};
 
-    /// What the first packets of ten frames at 24000/1001 show, 1 µs after the default first read.
+    /// Figures of the first packets of ten frames at 24000/1001, 1 µs after the default first read.
     fn first_packets(scan: Scan) -> FirstPackets {
         let schedule = Schedule::new(&Stream {
             height: 1080,

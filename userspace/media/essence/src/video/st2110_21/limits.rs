@@ -1,4 +1,4 @@
-//! What ST 2110-21 allows a sender.
+//! Limits of ST 2110-21 for a sender.
 
 use crate::video::{STANDARD_MAX_UDP, SenderType};
 

@@ -43,7 +43,8 @@ pub struct Measurement {
     rare: Box<Rare>,
 }
 
-/// What only a unit's first packet needs, elsewhere: with many sessions, each cache line of a measurement costs.
+/// State that only a unit's first packet needs, elsewhere: with many sessions, each cache line of a measurement
+/// costs.
 #[derive(Debug, Clone, Copy)]
 struct Rare {
     stream: Stream,
@@ -241,7 +242,7 @@ impl Measurement {
         &self.vrx
     }
 
-    /// What the first packets of frames or fields show.
+    /// Figures of the first packets of frames or fields.
     #[must_use]
     pub fn first_packets(&self) -> &FirstPackets {
         &self.rare.first

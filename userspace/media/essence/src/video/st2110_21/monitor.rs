@@ -62,7 +62,7 @@ impl Window {
 #[derive(Debug, Clone)]
 pub struct Monitor {
     stream: Stream,
-    /// What the sender says it is.
+    /// The sender's declaration.
     declared: Declared,
     spacing: Spacing,
     /// Elsewhere: only markers need it.
@@ -129,7 +129,7 @@ impl Monitor {
         }
     }
 
-    /// What the sender says of itself.
+    /// The sender's declaration.
     #[must_use]
     pub const fn declared(&self) -> Declared {
         self.declared
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a packet is, beside the packets of its burst.
+    /// A packet, relative to the others of its burst.
     #[derive(Debug, Clone, Copy)]
     struct Step {
         after_ns: u64,

@@ -1,4 +1,4 @@
-//! What a stream shows of itself: the pauses between its packets, and the packets of its units.
+//! Spacing of a stream: the pauses between its packets, and the packets of its units.
 
 use super::histogram::intervals::Intervals;
 use super::schedule::Reads;

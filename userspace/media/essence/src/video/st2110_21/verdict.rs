@@ -33,7 +33,7 @@ impl Quantity {
 /// Why a stream does not comply with the next stricter type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason {
-    /// What is beyond its limit.
+    /// The quantity beyond its limit.
     pub quantity: Quantity,
     /// How much it is.
     pub figure: i64,

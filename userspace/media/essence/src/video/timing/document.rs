@@ -136,7 +136,7 @@ pub struct Compliance {
     /// Packets that the verdict is based on.
     #[serde(default)]
     pub packets: u64,
-    /// What forbids the next stricter type: the figure beside its limit.
+    /// The figure that forbids the next stricter type, with its limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The type that the sender says it is, if the session's specification has it

@@ -1,4 +1,4 @@
-//! What the measurement of a video's timing says: as JSON, for metrics, and for people.
+//! Results of the measurement of a video's timing: as JSON, for metrics, and for people.
 
 mod document;
 mod report;

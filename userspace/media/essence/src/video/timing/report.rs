@@ -1,4 +1,4 @@
-//! What a monitor has measured, as a document and for metrics.
+//! Results of a monitor, as a document and for metrics.
 
 use super::document::{
     Compliance, ComplianceVerdict, TimingInterval, TimingLevel, TimingLevels, TimingRange,

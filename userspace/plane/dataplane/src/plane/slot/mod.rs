@@ -1,7 +1,6 @@
 //! A configured port, with or without its device.
 
 mod groups;
-mod host;
 mod taken;
 
 use std::collections::HashMap;
@@ -46,10 +45,10 @@ pub(crate) struct PortSlot {
     /// The device's rules.
     rules: HashMap<SocketAddr, Steered>,
     groups: PortGroups,
-    /// What its sessions receive.
+    /// Flows that its sessions take.
     taken: TakenFlows,
     host: Arc<HostShare>,
-    /// What the kernel got of its interface before it was opened again.
+    /// Packets that the kernel took from its interface before the port was opened again.
     passed: PortSnapshot,
     clock: Arc<MediaClock>,
     /// The pollers that have the queues of those that died, by place.
@@ -232,7 +231,7 @@ impl PortSlot {
         }
     }
 
-    /// What `poller` needs of the port; `None` if it does not serve it.
+    /// The part of the port that belongs to `poller`; `None` if it does not serve it.
     pub(crate) fn poller_port(&self, info: &PortInfo, poller: usize) -> Option<PollerPort> {
         let lane = self.lane(poller)?;
         let queues = match &self.state {
@@ -266,7 +265,7 @@ impl PortSlot {
         each.fold(all, PortSnapshot::plus)
     }
 
-    /// What arrives and no session claims, the busiest first.
+    /// Flows that arrive and no session claims, the busiest first.
     pub(crate) fn unclaimed(&self) -> Vec<UnclaimedFlow> {
         let read = self.unclaimed.iter().flat_map(|it| it.read());
         unclaimed::joined(read.chain(self.arriving_at_host()))

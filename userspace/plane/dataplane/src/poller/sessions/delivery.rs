@@ -98,6 +98,7 @@ impl Sessions {
                 }
                 prefetch(&*session.runtime);
                 has_session = true;
+                // Only if sessions share flows: a packet is in one piece else.
                 if pieces.is_full() {
                     receivers.take(port, &mut pieces, arrival);
                 }
@@ -109,6 +110,7 @@ impl Sessions {
                     packets,
                 });
             }
+            // Shared flows go to the other pollers, too, although a session here has had them.
             if !has_session || unclaimed.is_shared(destination, source) {
                 unclaimed
                     .packets

@@ -1,6 +1,5 @@
 //! Sessions that one poller runs.
 
-mod admission;
 mod delivery;
 mod legs;
 mod retarget;
@@ -86,6 +85,7 @@ impl Sessions {
         self.idle_until_ns = 0;
         if entry == self.entries.len() {
             self.entries.push(None);
+            // Here, so that no turn allocates: a turn notes each entry once at most.
             self.touched.reserve(self.entries.len());
         }
         self.entries[entry] = Some(SessionEntry {

@@ -1,9 +1,9 @@
-//! Runtime of a local session: what one client submits is loaned to all others, without a copy and without a packet.
+//! Runtime of a local session: each frame that one client submits is loaned to all others, without a copy or a packet.
 //!
 //! The session has one frame memory. One attachment, the *filler*, has it mapped writable; the others, its readers,
 //! cannot write to it. A frame goes round:
 //!
-//! 1. *Offered.* A frame that nobody has on loan is loaned to the filler, empty, as to the client of a send session,
+//! 1. *Offered.* A frame that no client has on loan is loaned to the filler, empty, as to the client of a send session,
 //!    until the filler has its quota.
 //! 2. *Submitted.* The filler returns it with its place in the order of submission. The next look finds it.
 //! 3. *Published.* It is loaned to every reader as a received frame is ([`Attachments::loan`]): a reader with its whole
@@ -26,7 +26,6 @@
 //! the description where the daemon wrote that of the loan. Its readers see what it says, within bounds, and the
 //! numbers of the frames that it left out are counted as `frames_not_converted`.
 
-mod kept;
 mod renewing;
 
 use std::collections::VecDeque;
@@ -57,7 +56,7 @@ const PACKET_BYTES: usize = 8_960;
 /// Configuration of a local session.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
-    /// What it carries.
+    /// Format of its units.
     pub format: Format,
     /// Bytes of its largest frame.
     pub frame_bytes: usize,
@@ -247,9 +246,9 @@ impl Local {
         counters.last_frame_ns.set(meta.last_packet_ns);
     }
 
-    /// What the filler at `at` says of its frame. A client wrote it: readers get no range beyond the frame and no time to
-    /// come; a tag that means nothing to them is a whole unit. The numbers continue those of this session, with the gaps that the
-    /// filler's have.
+    /// Checked description of the frame that the filler at `at` submits. A client wrote it: readers get no range
+    /// beyond the frame and no time to come; a tag that means nothing to them is a whole unit. The numbers continue
+    /// those of this session, with the gaps that the filler's have.
     fn description(&mut self, at: usize, frame: u32, now_ns: u64) -> FrameMeta {
         let filler = self.attachments.iter().nth(at).expect("it has submitted");
         let said = filler.lender.description(frame);
@@ -328,7 +327,7 @@ impl Local {
         self.attachments.evict(attachment)
     }
 
-    /// What it has submitted since the last look is counted as dropped.
+    /// Counts frames that it has submitted since the last look as dropped.
     fn drop_work_of(&mut self, attachment: u64) {
         let Some(at) = self.filler_at() else {
             return;

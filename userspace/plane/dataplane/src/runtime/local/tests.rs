@@ -1,4 +1,4 @@
-//! What one client submits has every reader, in order, and each frame has one place at a time.
+//! Each reader gets, in order, each frame that a client submits, and each frame has one place at a time.
 
 use std::mem::take;
 
@@ -134,7 +134,7 @@ impl Rig {
         )
     }
 
-    /// Frames that nobody has.
+    /// Frames that no client has.
     fn free(&self) -> usize {
         let have = |frame: &u32| self.local().attachments.have(*frame);
         (0..self.frames.count()).filter(|it| !have(it)).count()

@@ -1,4 +1,4 @@
-//! What a sender sends: the built-in test signal, or clients' buffers.
+//! Content of a sender: the built-in test signal, or clients' buffers.
 
 use onair_essence::send::PacketPlan as _;
 use onair_essence::{Packet, Packetiser};
@@ -39,6 +39,17 @@ impl Content {
         };
         let attachment = attachments.get(submitted.attachment)?;
         Some((attachment.frames.as_ref()?, submitted.frame))
+    }
+
+    /// A client's unit, with the serial of its loan, if it was submitted open.
+    pub(super) const fn open(self) -> Option<(Submitted, u32)> {
+        match self {
+            Self::Client(submitted) => match submitted.open {
+                Some(serial) => Some((submitted, serial)),
+                None => None,
+            },
+            Self::Pattern | Self::Nothing => None,
+        }
     }
 }
 

@@ -2,11 +2,9 @@
 
 mod content;
 mod flush;
-mod leaving;
 mod legs;
 mod open;
 mod retarget;
-mod timing;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -64,7 +62,7 @@ pub struct SendConfig {
     pub payload_type: u8,
     /// Ticks to add to its RTP timestamps.
     pub media_clock_offset: u32,
-    /// What is sent, and how its packets are spread.
+    /// Format of the units, and how their packets are spread.
     pub format: Format,
     /// Source of the frames.
     pub source: FrameSource,
@@ -282,6 +280,7 @@ impl Sender {
                     if current > slot {
                         self.stats.counters.slots_missed.add(current - slot);
                     }
+                    // A poller that was late leaves frame times out, and does not catch up by a burst.
                     self.begin(slot.max(current), now_ns, next_hop, sink.is_down());
                 }
                 Phase::Sending {
@@ -302,6 +301,7 @@ impl Sender {
                         },
                     };
                     let sent = self.send(slot, next..due, content, now_ns, sink);
+                    // Without a link nothing waits: the kernel would send it late.
                     if sent < due && sink.is_down() {
                         self.abandon();
                         self.stats.counters.frames_no_link.add(1);

@@ -18,7 +18,7 @@ use crate::runtime::test_client::TestClient;
 use crate::transmit::tests::Wire;
 
 const FRAMES: u32 = 4;
-/// What is in the memory before a client fills it.
+/// Bytes in the memory before a client fills it.
 const OLD: u8 = 0xee;
 
 fn video(size: (u32, u32), sampling: Sampling, scan: Scan) -> VideoFormat {

@@ -1,4 +1,4 @@
-//! What a port is to be.
+//! Configuration of a port.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ pub(crate) struct Prepared {
     // Dropped first: the driver has mbufs of the pools.
     ethdev: Ethdev,
     pools: Vec<Pool>,
-    /// What it was prepared for.
+    /// The device that it was prepared for.
     device: Device,
     mtu: Mtu,
     /// At the queues that another process still has, if there can be one.

@@ -10,7 +10,7 @@ struct Rig {
     folder: Folder,
     producers: [Arc<ProducerTotals>; 1],
     summer: Summer,
-    part: Part,
+    part: RecordingFile,
 }
 
 impl Rig {
@@ -21,7 +21,7 @@ impl Rig {
             _place: place,
             producers: [Arc::new(ProducerTotals::new("a"))],
             summer: Summer::start("rec").unwrap(),
-            part: Part::new(1, "rec.pcapng".to_owned()),
+            part: RecordingFile::new(1, "rec.pcapng".to_owned()),
         }
     }
 
@@ -57,7 +57,7 @@ impl Rig {
         self.check();
     }
 
-    /// What is in the file, which is as long as the part says.
+    /// Checks the contents of the file, which is as long as the part says.
     fn check(&self) {
         let file = self.part.file().unwrap();
         let size = file.metadata().unwrap().len();

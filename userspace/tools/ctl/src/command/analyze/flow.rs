@@ -6,10 +6,11 @@ use onair_essence::survey::{
     self, CapturedPacket, Content, Guess, Measurement, Reads, StreamFormat, Summary, Verdict,
 };
 
-use super::found::{FoundStream, Key};
 use super::series::{Series, Shown};
+use super::{FoundStream, Key};
+use crate::document::analysis as document;
 use crate::document::analysis::{
-    self as document, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
+    Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
 };
 use crate::document::over_time::Axis;
 
@@ -115,7 +116,7 @@ impl Measured {
         (self.found.survey.first_ns(), self.found.survey.last_ns())
     }
 
-    /// What the legs of a stream have in common: SSRC and payload type.
+    /// The common identity of the legs of a stream: SSRC and payload type.
     pub(super) const fn identity(&self) -> (u32, Option<u8>) {
         (self.found.key.ssrc, self.found.survey.payload_type())
     }

@@ -1,26 +1,24 @@
 //! `onairctl analyze`: the RTP streams of a capture file, and their timing. It asks no daemon.
 
 mod flow;
-mod format;
-mod found;
 mod legs;
 mod series;
 mod table;
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use onair_essence::survey::{CapturedPacket, Given, StreamFormat, Survey};
+use onair_sdp::{Media, SessionDescription};
 
-use crate::args::Options;
-use crate::args::essence;
+use crate::args::{Options, essence};
 use crate::capture::CaptureFile;
 use crate::document::analysis::Analysis;
 use crate::failure::Failure;
 use crate::{html, output, render};
-
-use format::Formats;
 use table::Table;
 
 /// Files below this are read before a progress bar is seen.
@@ -149,4 +147,79 @@ fn progress(file: &CaptureFile) -> ProgressBar {
     let style = "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta}";
     ProgressBar::new(file.bytes())
         .with_style(ProgressStyle::with_template(style).expect("the template is well formed"))
+}
+
+/// Identity of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    vlan: Option<u16>,
+    source: SocketAddr,
+    destination: SocketAddr,
+    ssrc: u32,
+}
+
+impl Key {
+    const fn of(packet: &CapturedPacket<'_>) -> Self {
+        Self {
+            vlan: packet.vlan,
+            source: packet.source,
+            destination: packet.destination,
+            ssrc: packet.rtp.ssrc,
+        }
+    }
+}
+
+/// A stream that was found.
+#[derive(Debug, Clone)]
+struct FoundStream {
+    key: Key,
+    dscp: u8,
+    survey: Survey,
+}
+
+/// The user's facts about the formats, by flags and by a session description.
+#[derive(Debug)]
+struct Formats {
+    given: UserFacts,
+    media: Vec<Media>,
+    notes: Vec<String>,
+}
+
+impl Formats {
+    fn new(arguments: &Analyze) -> Result<Self, Failure> {
+        let mut media = Vec::new();
+        let mut notes = Vec::new();
+        if let Some(path) = &arguments.sdp {
+            let shown = path.display();
+            let bytes = fs::read(path)
+                .map_err(|error| Failure::Input(format!("cannot read {shown}: {error}")))?;
+            let description = SessionDescription::read(&bytes)
+                .map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
+            let of_media = description.media.iter().flat_map(|it| it.notes.iter());
+            let all = description.notes.iter().chain(of_media);
+            notes.extend(all.map(|it| format!("{shown}: {it}")));
+            let unread = description.unread.iter();
+            notes.extend(unread.map(|it| format!("{shown}: {}", it.error)));
+            media = description.media;
+        }
+        Ok(Self {
+            given: arguments.format.given(),
+            media,
+            notes,
+        })
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The format of the stream to `destination`, and the offset of its timestamps.
+    fn of(&self, destination: SocketAddr, survey: &Survey) -> (StreamFormat, u32) {
+        let media = self.media.iter().find(|media| {
+            (media.destination, media.port) == (destination.ip(), destination.port())
+        });
+        let described = media.map(|it| it.essence.described());
+        let format = StreamFormat::of(survey, described.as_ref(), &self.given);
+        (format, media.map_or(0, Media::clock_offset))
+    }
 }

@@ -4,13 +4,13 @@
 use onair_essence::rtp::{RtpHeader, timestamp_after};
 use onair_essence::survey::Sequences;
 
-use crate::document::over_time::{Axis, Band, OverTime, Part};
+use crate::document::over_time::{Axis, Band, OverTime, TimeBin};
 
 /// The parts of a stream's time.
 #[derive(Debug)]
 pub(super) struct Series {
     axis: Axis,
-    parts: Vec<Part>,
+    parts: Vec<TimeBin>,
     sequences: Sequences,
     last_ns: Option<u64>,
     marker_ns: Option<u64>,
@@ -18,7 +18,7 @@ pub(super) struct Series {
     timestamp: Option<u32>,
 }
 
-/// What a packet shows beside its header.
+/// A packet's facts beside its header.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Shown {
     pub(super) bytes: u64,
@@ -32,7 +32,7 @@ impl Series {
         let bins = usize::try_from(axis.bins).expect("at most 120");
         Self {
             axis,
-            parts: vec![Part::default(); bins],
+            parts: vec![TimeBin::default(); bins],
             sequences: Sequences::default(),
             last_ns: None,
             marker_ns: None,

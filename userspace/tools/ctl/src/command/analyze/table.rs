@@ -6,14 +6,11 @@ use std::path::Path;
 
 use onair_essence::survey::{CapturedPacket, Guess, NotRtp, Survey};
 
-use crate::capture::{Frame, Read};
-use crate::document::analysis as document;
-use crate::document::over_time;
-
 use super::flow::Measured;
-use super::format::Formats;
-use super::found::{FoundStream, Key};
 use super::legs::Legs;
+use super::{Formats, FoundStream, Key};
+use crate::capture::{Frame, Read};
+use crate::document::{analysis as document, over_time};
 
 /// Most streams; packets of others are counted together.
 const MAX_FLOWS: usize = 512;
@@ -34,7 +31,7 @@ pub(super) struct Others {
 }
 
 impl Others {
-    /// What the reader should know of the file at `path`.
+    /// Facts about the file at `path` for the reader.
     pub(super) fn file(self, path: &Path, read: Read) -> document::File {
         let rest = "the rest is not analyzed";
         document::File {

@@ -8,7 +8,7 @@ use crate::args::Options;
 use crate::failure::{DONE, Failure};
 use crate::render;
 
-/// What to do with the pollers.
+/// Action on the pollers.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PollerVerb {
     /// List the pollers with their cores and states

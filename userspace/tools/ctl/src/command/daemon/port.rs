@@ -11,7 +11,7 @@ use crate::command::show;
 use crate::failure::{DONE, Failure};
 use crate::{output, render};
 
-/// What to do with the ports.
+/// Action on the ports.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PortVerb {
     /// List the ports with their devices and links

@@ -75,7 +75,7 @@ impl Shutdown {
     }
 }
 
-/// What has been printed so far.
+/// Lines printed so far.
 #[derive(Debug, Default)]
 struct Printed {
     phases: usize,

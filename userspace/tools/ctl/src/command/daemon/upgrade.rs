@@ -20,8 +20,7 @@ use self::report::{LiveSession, UpgradeReport, counted};
 use super::doctor::daemon_program;
 use crate::args::Options;
 use crate::command::wait::line;
-use crate::failure::upgrade::UpgradeError;
-use crate::failure::{DONE, Failure};
+use crate::failure::{DONE, Failure, UpgradeError};
 use crate::{output, render};
 
 /// Poll interval.
@@ -119,7 +118,7 @@ impl Upgrade {
     }
 }
 
-/// What runs, what is installed, and what becomes of the sessions.
+/// Reports the running and the installed version, and the effect on the sessions.
 async fn report(
     client: &Client,
     program: &Path,

@@ -1,4 +1,4 @@
-//! What makes a file of packets, by what they carry.
+//! Writers of an exported file, by the packets' essence.
 
 use std::str::FromStr;
 
@@ -90,7 +90,7 @@ impl Exporter {
         })
     }
 
-    /// What precedes everything in the file.
+    /// Bytes before everything else in the file.
     pub(super) fn header(&self) -> Vec<u8> {
         match self {
             Self::Frames(it) => it.header(),
@@ -99,7 +99,7 @@ impl Exporter {
         }
     }
 
-    /// What is written over the header at the end.
+    /// The final header, which is written over the first one.
     pub(super) fn last_header(&self) -> Option<Vec<u8>> {
         match self {
             Self::Frames(_) | Self::Lines(_) | Self::Pictures(_) => None,

@@ -1,4 +1,4 @@
-//! What is exported: the packet files, and the manifest that describes them.
+//! Input of an export: the packet files, and the manifest that describes them.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use onair_sdp::{Media, SessionDescription};
 
 use super::Export;
 use super::exporter::Exporter;
-use super::part::Part;
+use super::part::ExportRange;
 use crate::failure::export::ExportError;
 
 /// Names that are listed when a folder has several manifests.
 const LISTED: usize = 10;
 
-/// What is exported.
+/// Input of an export.
 pub(super) struct Input {
     /// Name of the recording, or of the file without its extension.
     pub(super) name: String,
@@ -29,7 +29,7 @@ pub(super) struct Input {
     /// Packets that the recorder could not keep.
     pub(super) missing: u64,
     /// Which packets.
-    pub(super) part: Part,
+    pub(super) part: ExportRange,
     pub(super) exporter: Exporter,
 }
 
@@ -45,7 +45,7 @@ impl Input {
             let manifest = read(&path)?;
             let folder = path.parent().unwrap_or(Path::new(""));
             let start_ns = manifest.started_at.unix_ns();
-            let part = Part::new(Some(start_ns), arguments.from, arguments.length);
+            let part = ExportRange::new(Some(start_ns), arguments.from, arguments.length);
             let is_wanted = |it: &&FileReport| {
                 it.last_at
                     .is_none_or(|last| !part.is_before(last.unix_ns()))
@@ -65,7 +65,7 @@ impl Input {
             name: name.to_string_lossy().into_owned(),
             exporter: exporter(arguments, || manifest_beside(path))?,
             missing: 0,
-            part: Part::new(None, arguments.from, arguments.length),
+            part: ExportRange::new(None, arguments.from, arguments.length),
             files: vec![path.clone()],
         })
     }

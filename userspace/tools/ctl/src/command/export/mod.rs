@@ -27,7 +27,7 @@ use crate::{output as standard, render};
 use exporter::ExportFile;
 use input::Input;
 use output::Output;
-use part::Place;
+use part::RangePosition;
 
 /// Files below this are read before a progress bar is seen.
 const SHORT_FILE_BYTES: u64 = 50_000_000;
@@ -101,9 +101,9 @@ impl Export {
             let read = capture.try_read(&bar, |frame| {
                 seen += 1;
                 match part.of(frame.at_ns) {
-                    Place::Before => return Ok(()),
-                    Place::Within => {}
-                    Place::After => return Err(Ended::Enough),
+                    RangePosition::Before => return Ok(()),
+                    RangePosition::Within => {}
+                    RangePosition::After => return Err(Ended::Enough),
                 }
                 exporter.packet(frame.at_ns, frame.link, frame.bytes, &mut output)?;
                 Ok(output.flush()?)

@@ -78,7 +78,7 @@ impl Output {
         }
     }
 
-    /// What [`Self::flush`] writes next.
+    /// The bytes that [`Self::flush`] writes next.
     pub(super) const fn pending(&mut self) -> &mut Vec<u8> {
         &mut self.pending
     }

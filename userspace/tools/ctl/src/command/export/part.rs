@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Where a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum RangePosition {
     Before,
     Within,
     After,
@@ -12,14 +12,14 @@ pub(super) enum Place {
 
 /// Times of packets, in nanoseconds since 1970.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
-    /// What `from_ns` counts from; `None`: the first packet.
+pub(super) struct ExportRange {
+    /// The time that `from_ns` counts from; `None`: the first packet.
     start_ns: Option<u64>,
     from_ns: u64,
     length_ns: Option<u64>,
 }
 
-impl Part {
+impl ExportRange {
     pub(super) fn new(
         start_ns: Option<u64>,
         from: Option<Duration>,
@@ -40,16 +40,16 @@ impl Part {
     }
 
     /// The place of a packet; packets come in the order of the file.
-    pub(super) fn of(&mut self, at_ns: u64) -> Place {
+    pub(super) fn of(&mut self, at_ns: u64) -> RangePosition {
         self.start_ns.get_or_insert(at_ns);
         if self.is_before(at_ns) {
-            return Place::Before;
+            return RangePosition::Before;
         }
         let from = self.start_ns.unwrap_or(at_ns).saturating_add(self.from_ns);
         let is_after = |length: u64| at_ns >= from.saturating_add(length);
         match self.length_ns.is_some_and(is_after) {
-            true => Place::After,
-            false => Place::Within,
+            true => RangePosition::After,
+            false => RangePosition::Within,
         }
     }
 }
@@ -62,11 +62,14 @@ mod tests {
     fn part_of_a_capture_then_packets_of_its_times() {
         let seconds = |it| Some(Duration::from_secs(it));
         let second = 1_000_000_000;
-        let mut all = Part::new(None, None, None);
-        assert_eq!([5, 3, u64::MAX].map(|it| all.of(it)), [Place::Within; 3]);
+        let mut all = ExportRange::new(None, None, None);
+        assert_eq!(
+            [5, 3, u64::MAX].map(|it| all.of(it)),
+            [RangePosition::Within; 3]
+        );
         // From the first packet, or from the given start.
         for (start, first) in [(None, 7 * second), (Some(7 * second), 8 * second)] {
-            let mut part = Part::new(start, seconds(2), seconds(1));
+            let mut part = ExportRange::new(start, seconds(2), seconds(1));
             let places = [
                 first,
                 9 * second - 1,
@@ -77,11 +80,11 @@ mod tests {
             assert_eq!(
                 places.map(|it| part.of(it)),
                 [
-                    Place::Before,
-                    Place::Before,
-                    Place::Within,
-                    Place::Within,
-                    Place::After
+                    RangePosition::Before,
+                    RangePosition::Before,
+                    RangePosition::Within,
+                    RangePosition::Within,
+                    RangePosition::After
                 ]
             );
         }

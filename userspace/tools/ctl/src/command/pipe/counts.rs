@@ -1,4 +1,4 @@
-//! What passes through, counted.
+//! Counts of passing units.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use onair::{Ended, Gap};
 
-use crate::document::pipe::Piped;
+use crate::document::Piped;
 use crate::render::printable;
 
-/// What passes through. Several threads count.
+/// Counts of passing units. Several threads count.
 #[derive(Debug)]
 pub(super) struct Counts {
     session: String,

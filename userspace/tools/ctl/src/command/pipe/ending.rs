@@ -45,7 +45,7 @@ pub(super) struct Ending {
     tell: Sender<PipeEvent>,
 }
 
-/// What the main thread is told.
+/// A message to the main thread.
 pub(super) enum PipeEvent {
     /// The other program is there.
     Open,
@@ -94,7 +94,7 @@ impl Ending {
     }
 }
 
-/// What an error of the session's calls means.
+/// The end that an error of the session's calls means.
 pub(super) fn failed<L: Carries>(session: &Session<L>, error: Error) -> Why {
     let name = || session.name().to_owned();
     Why::Failed(match error {

@@ -1,13 +1,12 @@
 //! `onairctl pipe`: a session's frames for another program, and from one.
 //!
-//! What the frames are does not belong here: the client library writes and reads them.
+//! Their format does not belong here: the client library writes and reads them.
 
 mod counts;
 mod ending;
 mod group;
 mod output;
 mod receive;
-mod send;
 mod stream;
 mod target;
 
@@ -16,22 +15,24 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use onair::{
-    Client, DEFAULT_SOCKET, Error, PipeFile, PipeFormat, PixelFormat, Reattaching, SOCKET_VARIABLE,
-    Session, UnknownPipeFile,
+    Client, DEFAULT_SOCKET, Error, FrameError, PipeFile, PipeFormat, PipeReader, PipedError,
+    PixelFormat, Reattaching, SOCKET_VARIABLE, Session, Timeout, UnknownPipeFile,
 };
 use onair_api::SessionRef;
 
 use crate::args::Options;
-use crate::document::pipe::Piped;
+use crate::document::Piped;
 use crate::failure::pipe::PipeFailure;
 use crate::failure::{DONE, Failure};
 use crate::{output as standard, render};
-
 use counts::Counts;
-use ending::{Ending, Why};
+use ending::{Ending, PipeEvent, Why, failed};
 use stream::Form;
 use target::{SocketFile, Target};
 
@@ -93,7 +94,7 @@ impl FromStr for Piping {
     }
 }
 
-/// What both directions have.
+/// The common state of both directions.
 struct Flow {
     session: Arc<Session>,
     format: PipeFormat,
@@ -161,7 +162,7 @@ impl Pipe {
             ending,
         };
         let why = match self.send {
-            true => send::run(flow, &ends, options.timeout),
+            true => run(flow, &ends, options.timeout),
             false => receive::run(flow, again, &ends),
         };
         let facts = format.facts().into_iter().collect();
@@ -231,4 +232,49 @@ fn show(options: &Options, piped: &Piped, is_taken: bool) -> io::Result<()> {
         true => io::stderr().write_all(text.as_bytes()),
         false => standard::text(&text),
     }
+}
+
+/// Passes frames on, and waits up to `flush` until the last one is sent. Returns why it ended.
+fn run(flow: Flow, ends: &Receiver<PipeEvent>, flush: Duration) -> Why {
+    let (session, ending) = (flow.session.clone(), flow.ending.clone());
+    thread::spawn(move || {
+        let why = read(flow).unwrap_or_else(Why::Failed);
+        ending.end(why);
+    });
+    let why = loop {
+        match ends.recv() {
+            Ok(PipeEvent::Open) => {}
+            Ok(PipeEvent::End(why)) => break why,
+            Err(_) => break Why::InputEnded,
+        }
+    };
+    match (&why, session.flush(flush)) {
+        // They are sent, or it has ended for the reason that is known.
+        (_, Ok(_)) | (Why::Failed(_), _) => {}
+        (_, Err(error)) => return Why::Failed(PipeFailure::NotFlushed(error)),
+    }
+    session.stop();
+    why
+}
+
+fn read(flow: Flow) -> Result<Why, PipeFailure> {
+    let file = flow.target.open(flow.format.frame_bytes());
+    let file = file.map_err(|error| PipeFailure::Input(PipedError::Read(error)))?;
+    flow.ending.open();
+    let mut reader = PipeReader::open(&flow.format, file).map_err(PipeFailure::Input)?;
+    let mut pixels = Vec::new();
+    while reader.read(&mut pixels).map_err(PipeFailure::Input)? {
+        match flow
+            .session
+            .send_frame(flow.format.pixels(), &pixels, Timeout::NEVER)
+        {
+            Ok(()) => {}
+            Err(FrameError::Session(error)) => return Ok(failed(&flow.session, error)),
+            Err(FrameError::Pixels(error)) => return Err(PipeFailure::Pixels(error)),
+        }
+        if flow.counts.passed(pixels.len()) == flow.limit {
+            return Ok(Why::Enough);
+        }
+    }
+    Ok(Why::InputEnded)
 }

@@ -25,7 +25,7 @@ const LAST_WRITE: Duration = Duration::from_secs(1);
 /// Between two looks for an end, while no frame comes from a session that is to come back.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 
-/// What is to be written.
+/// Bytes to write.
 pub(super) struct Output {
     pub(super) header: Vec<u8>,
     pub(super) frame_bytes: usize,

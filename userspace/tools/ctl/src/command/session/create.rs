@@ -145,8 +145,8 @@ pub(crate) struct Create {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
 
-    /// What the sender adds to its RTP timestamps, in ticks, as mediaclk:direct=TICKS in SDP says: not 0 of Dante in
-    /// AES67 mode [default: 0]
+    /// Offset that the sender adds to its RTP timestamps, in ticks, as mediaclk:direct=TICKS in SDP: not 0 of Dante
+    /// in AES67 mode [default: 0]
     #[arg(long, value_name = "TICKS", allow_negative_numbers = true)]
     media_clock_offset: Option<u32>,
 
@@ -351,7 +351,7 @@ impl Create {
 }
 
 impl Create {
-    /// What the description says, with the rate of the flags.
+    /// The description, with the rate of the flags.
     fn described(&self) -> Result<Option<Described>, Failure> {
         let Some(path) = &self.sdp else {
             return Ok(None);

@@ -7,7 +7,7 @@ use onair_api::{
 use onair_control::Client;
 
 use crate::args::Options;
-use crate::document::forecast::Forecast;
+use crate::document::Forecast;
 use crate::failure::{BUSY, DONE, Failure};
 use crate::{output, render};
 
@@ -34,7 +34,7 @@ pub(crate) async fn run(
     if options.json {
         output::json(&forecast)?;
     } else {
-        output::text(&render::forecast::render(&forecast))?;
+        output::text(&render::render(&forecast))?;
     }
     Ok(if forecast.would_pass { DONE } else { BUSY })
 }

@@ -329,7 +329,7 @@ where
     Ok(DONE)
 }
 
-/// What a dry run forecasts.
+/// The state that a dry run forecasts.
 fn forecast(operation: Operation, is_dry: bool) -> Option<Wanted> {
     is_dry.then_some(Wanted::End(operation))
 }

@@ -120,7 +120,7 @@ struct Changes {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
 
-    /// What the sender adds to its RTP timestamps, in ticks, as mediaclk:direct=TICKS in SDP says
+    /// Offset that the sender adds to its RTP timestamps, in ticks, as mediaclk:direct=TICKS in SDP
     #[arg(long, value_name = "TICKS", allow_negative_numbers = true)]
     media_clock_offset: Option<u32>,
 
@@ -179,7 +179,7 @@ impl Retarget {
     }
 }
 
-/// What the description at `path` changes, as [`Text::change`].
+/// The changes of the description at `path`, as [`Text::change`].
 pub(crate) fn described(
     path: &Path,
     legs: (Direction, bool),

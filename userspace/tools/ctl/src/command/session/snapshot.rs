@@ -47,7 +47,7 @@ struct Written {
     #[serde(flatten)]
     size: PictureSize,
     bytes: usize,
-    /// What a picture of audio shows.
+    /// The figures in a picture of audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     audio: Option<Value>,
 }

@@ -1,9 +1,10 @@
 //! `onairctl top`: a live view of the daemon.
 
-mod keys;
 mod order;
 
 use std::convert::Infallible;
+use std::io::Read as _;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,10 +12,10 @@ use console::Term;
 use onair_api::operations::{ListSessions, SessionQuery, ShowHealth};
 use onair_api::{Health, ListedSession, SessionList, Timestamp};
 use onair_control::{Answer, Client};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use self::keys::Keys;
 use self::order::{Filter, Order};
 use super::watch::interval;
 use crate::args::Options;
@@ -22,7 +23,10 @@ use crate::failure::{DONE, Failure};
 use crate::output;
 use crate::render::top::{Live, text};
 
-/// What to show, and how often to look.
+/// Ctrl-C, as a terminal sends it.
+const INTERRUPT: u8 = 3;
+
+/// The view, and how often it is refreshed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 On a terminal the view is refreshed until q or Ctrl-C; w, n, l, r and p sort it by worst, name, loss, rate or
@@ -158,4 +162,48 @@ fn document(look: &Look, sessions: &[ListedSession]) -> Value {
         "sessions": sessions.collect::<Vec<_>>(),
         "pollers": of("/dataplane/pollers"), "ports": of("/dataplane/ports"), "clock": of("/clock"),
     })
+}
+
+/// The keyboard. Its terminal passes each key at once, until this is dropped.
+struct Keys {
+    pressed: mpsc::Receiver<u8>,
+    /// Absent if standard input is no terminal.
+    terminal: Option<Termios>,
+}
+
+impl Keys {
+    fn read() -> Self {
+        let (sender, pressed) = mpsc::channel(16);
+        let terminal = tcgetattr(std::io::stdin()).ok();
+        if let Some(mut raw) = terminal.clone() {
+            // Ctrl-C as a key: a signal would leave the terminal as it is.
+            raw.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+            // Refused by a terminal that hangs up: then no key comes.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &raw);
+        }
+        // The thread ends with the process: a read of a terminal cannot be cancelled.
+        thread::spawn(move || {
+            let mut keys = std::io::stdin().lock().bytes().map_while(Result::ok);
+            // Fails when the view has ended.
+            let _ = keys.try_for_each(|key| sender.blocking_send(key));
+            // Without a keyboard the view goes on.
+            std::mem::forget(sender);
+        });
+        Self { pressed, terminal }
+    }
+
+    /// The next key; `None` if it ends the view.
+    async fn next(&mut self) -> Option<u8> {
+        let key = self.pressed.recv().await?;
+        (!matches!(key, b'q' | b'Q' | INTERRUPT)).then_some(key)
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        if let Some(terminal) = &self.terminal {
+            // If the terminal is gone, nothing is left to restore.
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, terminal);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use onair_api::ListedSession;
 
 use crate::render::top::{Lamp, ports};
 
-/// What the first sessions have most of.
+/// Order of the sessions, by the property of which the first ones have most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Order {
     /// Without a signal, then with problems
@@ -53,7 +53,7 @@ impl Order {
     }
 }
 
-/// What a shown session must have.
+/// Conditions for a shown session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter {
     field: Field,

@@ -13,7 +13,7 @@ use maud::{Markup, html};
 /// The right and the lower end of a picture.
 const WIDTH: f64 = 480.0;
 const END: f64 = 200.0;
-/// What is drawn: right of the labels, below those of limits, above those of the axis.
+/// The drawing: right of the labels, below those of limits, above those of the axis.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 470.0;
 const TOP: f64 = 18.0;
@@ -22,7 +22,7 @@ const BASE: f64 = 174.0;
 /// A picture and its numbers.
 pub(super) struct Figure {
     pub(super) title: &'static str,
-    /// What the picture shows, in words.
+    /// The picture in words.
     pub(super) text: String,
     pub(super) legend: Vec<(&'static str, &'static str)>,
     pub(super) picture: Markup,

@@ -5,7 +5,7 @@ use crate::render::analysis::time;
 /// Lines of a picture, about.
 const LINES: f64 = 5.0;
 
-/// What the numbers of a picture are.
+/// Unit of a picture's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::html) enum Unit {
     Count,

@@ -14,7 +14,7 @@ const THIN: f64 = 3.0;
 /// The highest value is below the upper end.
 const HEADROOM: f64 = 1.05;
 
-/// What is drawn over each other.
+/// One of the layers that are drawn over each other.
 #[derive(Debug)]
 pub(in crate::html) struct Layer {
     /// Its class in the style.

@@ -1,4 +1,4 @@
-//! What a capture's payloads carry, for people.
+//! Contents of a capture's payloads, for people.
 
 use onair_essence::ancillary::AncillaryContents;
 use onair_essence::rows::Rows as _;

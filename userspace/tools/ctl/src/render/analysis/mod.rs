@@ -78,7 +78,7 @@ pub(crate) fn render(analysis: &Analysis) -> String {
     text
 }
 
-/// What it carries.
+/// Its essence.
 pub(crate) fn essence(flow: &Flow) -> String {
     let name = match flow.essence {
         "jpeg_xs" => "JPEG XS".to_owned(),

@@ -5,7 +5,7 @@ use onair_essence::rows::{Grade, Row};
 use super::{contents, time};
 use crate::document::analysis::{Count, Extremes, Flow, Intervals, Timing, Verdict};
 
-/// What is known of a stream.
+/// Facts about a stream.
 pub(crate) fn rows(flow: &Flow) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut add = |name: &'static str, value: String| rows.push(Row::new(name, value));

@@ -68,7 +68,7 @@ pub(crate) fn render(health: &Health) -> String {
     text
 }
 
-/// What the clock of send sessions is.
+/// The clock of send sessions.
 pub(in crate::render) fn clock(clock: &ClockHealth) -> String {
     let reference = match clock.tai_minus_utc_s {
         0 => "UTC: the kernel was not told TAI's offset".to_owned(),

@@ -116,7 +116,7 @@ fn steering(port: &PortHealth) -> String {
     }
 }
 
-/// What wakes its poller.
+/// The event that wakes its poller.
 fn wake(port: &PortHealth) -> &'static str {
     match port.wake {
         PortWake::Socket => "socket",

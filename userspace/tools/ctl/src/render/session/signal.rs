@@ -1,11 +1,11 @@
-//! What an operator asks first: is there a picture, and is it the right one?
+//! An operator's first question: is there a picture, and is it the right one?
 
 use comfy_table::{Cell, Color};
 use onair_api::{Direction, ListedSession, SessionView, SignalState};
 
 use crate::render::{Facts, ago, cell, coloured, human, or_dash, printable};
 
-/// What is wrong, above everything else.
+/// The problems, above everything else.
 pub(super) fn problems(view: &SessionView) -> String {
     let mut text = String::new();
     for one in &view.problems {

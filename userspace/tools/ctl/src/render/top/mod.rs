@@ -14,7 +14,7 @@ use super::{cell, human, or_dash, print, printable, table};
 /// A view that is refreshed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Live<'a> {
-    /// What the sessions are sorted by.
+    /// Order of the sessions.
     pub(crate) order: &'a str,
     /// Of the terminal.
     pub(crate) columns: usize,

@@ -116,7 +116,7 @@ fn indented(text: &str, width: usize) -> String {
     lines + "\n"
 }
 
-/// What is wrong, in a sentence; of an older daemon, its kind.
+/// The problem, in a sentence; of an older daemon, its kind.
 fn wrong(session: &ListedSession) -> Option<String> {
     let view = session.view.as_ref();
     let of_signal = view.and_then(|it| it.signal.as_ref()?.reason.clone());
@@ -125,7 +125,7 @@ fn wrong(session: &ListedSession) -> Option<String> {
     of_signal.or_else(|| users(session)).or(of_problem).or(kind)
 }
 
-/// Those who use a session that is stopped or ends.
+/// Users of a session that is stopped or ends.
 fn users(session: &ListedSession) -> Option<String> {
     let begin = match session.state {
         SessionState::Draining | SessionState::Quarantined => "it cannot end",

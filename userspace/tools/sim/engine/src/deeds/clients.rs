@@ -1,4 +1,4 @@
-//! What clients do.
+//! Deeds of clients.
 
 use onair_api::{SessionRef, Via};
 use onair_engine::inputs::{AttachAction, Input};

@@ -1,4 +1,4 @@
-//! What operators ask of single sessions.
+//! Requests of operators for single sessions.
 
 use std::time::Duration;
 

@@ -1,12 +1,16 @@
-//! What the events have told.
+//! Facts that events have told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use onair_api::{Event, EventKind, Operation, RecordingId, SessionName};
+use onair_api::{
+    Certificate, Event, EventKind, Operation, RecordingId, SessionCounters, SessionName,
+};
+use onair_ipc::caller::Lease;
 
-use super::frames::AllTraffic;
-use super::pollers::PollerFacts;
+use super::PollerFacts;
 use super::restored::Kept;
+use crate::cast::{ALIKE, CONVERTED};
+use crate::stage::{Purpose, Stage};
 
 /// A session, as the events tell of it.
 #[derive(Clone, Debug)]
@@ -25,14 +29,14 @@ pub(crate) struct SessionFacts {
     pub(crate) of_daemon: u32,
 }
 
-/// What was told, of all daemons of the life.
+/// Facts that events told, of all daemons of the life.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) sessions: BTreeMap<u64, SessionFacts>,
     recordings: BTreeSet<u64>,
     last: u64,
     pub(crate) daemon: u32,
-    /// What the next daemon must have.
+    /// Sessions that the next daemon must have.
     pub(crate) kept: BTreeMap<SessionName, Kept>,
     /// Two receivers were to exchange their flows: either may have the other's.
     pub(crate) has_exchanged: bool,
@@ -135,7 +139,7 @@ impl Facts {
         found.map(|(id, _)| id)
     }
 
-    /// Those that exist, also in quarantine.
+    /// Sessions that exist, also in quarantine.
     pub(crate) fn living(&self) -> impl Iterator<Item = (u64, &SessionFacts)> {
         let all = self.sessions.iter();
         let own = all.filter(|(_, it)| it.ended.is_none() && it.of_daemon == self.daemon);
@@ -217,6 +221,97 @@ impl SessionFacts {
         match may_be && self.ended.is_none() {
             true => Ok(()),
             false => Err(format!("{}: {self:?}", what())),
+        }
+    }
+}
+
+/// Frames that the clients of a session have sent and received.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    /// Frames that they handed in.
+    pub(crate) submitted: u64,
+    /// Frames that they gave back without handing them in.
+    pub(crate) put: u64,
+}
+
+/// By session.
+pub(crate) type AllTraffic = BTreeMap<u64, Traffic>;
+
+/// Frames that clients submitted and that are neither waiting nor under way; those of a local session are complete.
+const fn done(counters: &SessionCounters) -> u64 {
+    counters.frames_sent
+        + counters.frames_complete
+        + counters.frames_dropped_stop
+        + counters.frames_dropped_detached
+}
+
+impl Stage {
+    pub(crate) fn submitted(&self, session: Option<u64>) -> u64 {
+        let traffic = session.and_then(|it| self.facts.traffic.get(&it));
+        traffic.map_or(0, |it| it.submitted)
+    }
+
+    /// A client of a receive session took a frame.
+    pub(crate) fn check_frame(&mut self, at: usize, lease: &Lease) {
+        let guest = &mut self.guests[at];
+        if guest.client.attachment.sends() {
+            return;
+        }
+        let meta = guest.client.attachment.meta(lease);
+        let (role, before) = (guest.role, guest.taken.replace(meta.number));
+        if before.is_some_and(|it| it >= meta.number) {
+            self.violate(format!("frame {} comes after {before:?}", meta.number));
+        }
+        // A unit of sound is not of whole packets; of a converted session the frames are another's.
+        // The address of another role may be its own, and after an exchange either has the other's.
+        let has_two = role == ALIKE[1] || role == ALIKE[0] && self.facts.has_exchanged;
+        let sources = if has_two { ALIKE } else { [role; 2] };
+        let is_torn = sources
+            .into_iter()
+            .all(|it| self.air.is_torn(it, meta.rtp_timestamp));
+        if is_torn && meta.is_complete() && role != CONVERTED {
+            self.violate(format!("frame {} is torn, and claims all", meta.number));
+        }
+    }
+
+    /// A flush was answered well: all that was submitted before it is sent, or dropped by a stop or a detach before.
+    pub(super) fn check_flushed(&mut self, purpose: &Purpose) {
+        let Some(id) = purpose.session else {
+            return;
+        };
+        let listed = self.list();
+        let Some(view) = listed.iter().find(|it| it.id.0 == id) else {
+            return;
+        };
+        let is_exact = self.facts.sessions[&id].evicted.is_empty();
+        let done = done(&view.counters);
+        if is_exact && done < purpose.submitted {
+            self.violate(format!(
+                "{purpose:?} is answered, and {done} frames are sent or dropped: {:?}",
+                view.counters
+            ));
+        }
+    }
+
+    /// The numbers of a certificate are those that were lived.
+    pub(super) fn check_frames(&mut self, certificate: &Certificate) {
+        let traffic = self.facts.traffic.get(&certificate.session.0);
+        let Traffic { submitted, put } = traffic.copied().unwrap_or_default();
+        let (counts, frames) = (&certificate.counts, &certificate.frames);
+        // What an evicted client gave back meanwhile is not looked at.
+        let is_exact = counts.evictions == 0;
+        let mine = [submitted, submitted + put];
+        let theirs = [frames.frames_submitted, counts.frames_returned];
+        let is_wrong = match is_exact {
+            true => mine != theirs,
+            false => mine.iter().zip(theirs).any(|(mine, theirs)| *mine < theirs),
+        };
+        let is_sender = frames.frames_submitted > 0;
+        if is_wrong || is_sender && done(frames) != frames.frames_submitted {
+            self.violate(format!(
+                "{} had {mine:?} frames submitted, and returned, and its certificate says {counts:?} {frames:?}",
+                certificate.name
+            ));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::cast;
 use crate::plan::EngineDeedKind as Kind;
 use crate::stage::{Purpose, Request, Stage};
 
-/// What the next daemon must have of a session.
+/// A session as the next daemon must have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     /// It is there, and this is known: `None` if a request was not answered, or the disk did not take it.
@@ -59,7 +59,7 @@ impl Stage {
         }
     }
 
-    /// What a request that was answered well makes of what is kept.
+    /// Notes the change that a successful request makes to the kept sessions.
     pub(super) fn keep(&mut self, purpose: &Purpose, is_persistent: bool) {
         let is_certain = self.hindrances.disk == Default::default();
         let roles = match (purpose.role, purpose.kind) {

@@ -39,7 +39,7 @@ impl Stage {
         *Box::new(health.expect("health is always told"))
     }
 
-    /// What a refused request must not change.
+    /// State that a refused request must not change.
     pub(crate) fn fingerprint(&mut self) -> String {
         // One that was made for clients follows its source, in its own time.
         let own = cast::name(cast::CONVERTED);

@@ -1,4 +1,4 @@
-//! What is so: the daemon, the clients, the open requests.
+//! State of the world: the daemon, the clients, the open requests.
 
 mod request;
 
@@ -64,7 +64,7 @@ pub(crate) struct PassedOn {
     pub(crate) _files: [OwnedFd; 3],
 }
 
-/// What stands or fails now.
+/// Faults that are in force now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hindrances {
     pub(crate) pollers: [bool; POLLERS],

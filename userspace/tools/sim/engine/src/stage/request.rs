@@ -11,7 +11,7 @@ use onair_engine::services::reply::Awaited;
 
 use crate::plan::EngineDeedKind;
 
-/// What a request is for.
+/// Purpose of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Purpose {
     pub(crate) kind: EngineDeedKind,

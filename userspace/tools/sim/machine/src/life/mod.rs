@@ -3,7 +3,6 @@
 
 pub mod client;
 mod configuration;
-mod specs;
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -24,8 +23,8 @@ use onair_settings::access::authority::{Caller, Grant};
 use onair_shares::Rank;
 
 use self::client::Connection;
-pub use self::specs::{cam, converted, member, of_document, session};
 use crate::{World, disk};
+pub use configuration::{cam, converted, member, of_document, session};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -38,7 +37,7 @@ const TURNS: u32 = 5_000;
 #[derive(Debug)]
 pub struct Life {
     actor: Actor,
-    /// What surrounds it.
+    /// Its surroundings.
     pub world: World,
     connections: Vec<Connection>,
     /// Connections that were opened.
@@ -54,7 +53,7 @@ pub struct Life {
     wake_at: Instant,
     /// All sessions were ended at a shutdown.
     is_over: bool,
-    /// What clients keep, for a daemon that takes over.
+    /// Memory that clients keep, for a daemon that takes over.
     left: Vec<(Charge, Vec<OwnedFd>)>,
 }
 
@@ -380,7 +379,7 @@ impl Life {
         false
     }
 
-    /// What the control thread does before it sleeps.
+    /// Work of the control thread before it sleeps.
     fn work(&mut self) {
         self.actor.work();
         self.is_over |= self.actor.is_over();

@@ -1,4 +1,4 @@
-//! What arrives for a receive session, and whether it is what the session has.
+//! Signal that arrives for a receive session, and whether it is the session's.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -220,7 +220,7 @@ impl TrafficLook<'_> {
     }
 }
 
-/// What a survey shows.
+/// The survey as a document.
 fn arriving(survey: &Survey, sender: Option<SocketAddr>) -> Arriving {
     Arriving {
         essence: Guess::of(survey).name().to_owned(),

@@ -18,9 +18,8 @@ use onair_essence::{EssenceKind, Format};
 use onair_settings::config::ms;
 use onair_settings::diagnostics::growth::Growth;
 
-use super::lasting::{LOOKS, Lasting};
+use super::lasting::{LOOKS, Lasting, Pauses};
 use super::look::TrafficLook;
-use super::pauses::Pauses;
 use super::presence::{Absence, AbsentFrom, Presence};
 use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
@@ -37,7 +36,7 @@ const SURVEY_TAKES: Duration = Duration::from_millis(700);
 /// How long a sender that changed is reported.
 const SENDER_TOLD: Duration = Duration::from_secs(5);
 
-/// What the looks at a running session have shown.
+/// Findings of the looks at a running session.
 #[derive(Debug, Default)]
 pub(crate) struct SignalWatch {
     /// Packets that fit the format, or sent frames.
@@ -71,7 +70,7 @@ pub(crate) struct SignalWatch {
     damaged: Lasting,
     pauses: Pauses,
     stamps: Stamps,
-    /// What is wrong with the timestamps, and when that was seen last.
+    /// The last fault of the timestamps, and when it was last seen.
     stamped: Option<(Instant, StampFault)>,
     odd_stamps: Lasting,
     clock: SenderClock,
@@ -171,7 +170,7 @@ impl Senders {
     }
 }
 
-/// What the units of a format are, for people.
+/// The word for units of a format, for people.
 fn noun(format: &Format) -> &'static str {
     match format.kind() {
         EssenceKind::Audio => "blocks",
@@ -318,7 +317,7 @@ impl TrafficLook<'_> {
         }
     }
 
-    /// What arrives at the port of a leg in place of its packets, and what to do.
+    /// Describes the flow that arrives at a leg's port in place of its packets, and the remedy.
     fn arrives_instead(&self) -> Option<String> {
         let legs = convert::received(&self.spec.port, &self.spec.flow);
         let mut found = legs.filter_map(|(port, leg)| {

@@ -108,7 +108,7 @@ impl Explorer {
         }
         me.at = self.scenario.first_of_leave();
         if passes_on && next.waiters > 0 {
-            return Move::Wake(Whom::All, "wake the others");
+            return Move::Wake(WakeTarget::All, "wake the others");
         }
         Move::Step(if parts {
             "waiters -= 1"
@@ -142,7 +142,10 @@ impl Explorer {
                     // No thread ends in between: it counts as one step.
                     let passes_on = was.waiting && (now.closed || !is_stopped);
                     if passes_on && !self.scenario.is(Mutant::StartWakesOne) {
-                        return Move::Wake(Whom::AllStarters, "wait_started: wake the others");
+                        return Move::Wake(
+                            WakeTarget::AllStarters,
+                            "wait_started: wake the others",
+                        );
                     }
                 } else {
                     me.at = StartSleep;

@@ -1,4 +1,4 @@
-//! What `onairctl upgrade` shows: what runs, what is installed, and what becomes of sessions.
+//! Report of `onairctl upgrade`: the running and the installed version, and the effect on sessions.
 
 use std::io;
 

@@ -48,7 +48,7 @@ impl Form {
         }
     }
 
-    /// What precedes the buffers.
+    /// Bytes before the buffers.
     pub(super) fn header(self, contents: &Contents) -> Vec<u8> {
         match (self, contents) {
             (Self::Wav, Contents::Audio(format)) => wav::header(format, None, None),

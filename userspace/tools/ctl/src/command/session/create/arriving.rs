@@ -60,7 +60,7 @@ pub(super) async fn measure(
 }
 
 /// Puts the frame rate of what arrives into `spec`, whose other fields are those of a description. Ancillary data can
-/// be received without: nobody has to send it yet.
+/// be received without it: no sender is needed yet.
 pub(super) async fn measure_rate(
     client: &Client,
     flags: &essence::Flags,
@@ -127,7 +127,7 @@ async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failur
     )))
 }
 
-/// What the packets have not shown yet, for people.
+/// The facts that the packets have not shown yet, for people.
 fn missing(signal: Option<&Signal>) -> String {
     let Some(arriving) = signal.and_then(|it| it.arriving.as_ref()) else {
         return "packets".to_owned();

@@ -1,0 +1,15 @@
+//! DPDK itself, each test in a process of its own. Some need root.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod beside;
+mod common;
+mod eal;
+mod pool;
+mod queues;
+mod refusals;
+mod reopen;
+mod ring;
+mod ring_full;
+mod veth;
+mod without_hardware;
