@@ -96,7 +96,8 @@ impl Row {
         }
     }
 
-    /// A property, or a case of it, that there is nothing to measure of. Never met.
+    /// A row without figures.
+    #[cfg(test)]
     pub(crate) fn absent(id: &str, why: &str) -> Self {
         Self::bare(id, format!("absent: {why}"), "", &Samples::default())
     }

@@ -130,8 +130,8 @@ impl CoordinatorShared {
         }
         let status = self.status();
         for listener in listeners {
-            let call = std::panic::AssertUnwindSafe(|| listener(&status));
-            if std::panic::catch_unwind(call).is_err() {
+            let call = AssertUnwindSafe(|| listener(&status));
+            if catch_unwind(call).is_err() {
                 tracing::error!("a shutdown listener panicked; the shutdown continues");
             }
         }

@@ -31,7 +31,7 @@ use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
-use onair_session::{Place, Retargeting, SessionCore};
+use onair_session::{Retargeting, RuntimeHolder, SessionCore};
 
 use crate::clock::Clocks;
 use crate::events::Subject;

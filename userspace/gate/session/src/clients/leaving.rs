@@ -203,7 +203,7 @@ impl SiteSchedule {
     pub(crate) fn look<R>(&mut self, turn: &mut Turn<R>, clients: &mut Clients) {
         let now = turn.now();
         let since = self.since;
-        let watched = |it: &&mut crate::Attachment| it.watched.is_some();
+        let watched = |it: &&mut Attachment| it.watched.is_some();
         for attachment in clients.attached.values_mut().filter(watched) {
             let rests = attachment.sites.last.as_ref().map(SiteCheck::rests_until);
             let is_known = !matches!(attachment.sites.known(since, now), Sites::Unknown);

@@ -19,7 +19,7 @@ pub use crate::video::st2110_21::{Intervals, Levels, Measurement, Reads, Summary
 pub use content::Content;
 pub use format::Shown;
 pub use format::StreamFormat;
-pub use format::{Described, DescribedVideo, Given};
+pub use format::{Described, DescribedVideo, UserFacts};
 pub use frame::{CapturedPacket, Link, NotRtp};
 pub use guess::{Fact, Guess, SampleForm};
 pub use raster::Raster;

@@ -34,7 +34,7 @@ impl Sender {
         if let Some((second, target)) = config.second.as_mut().zip(target.second) {
             second.target = target;
         }
-        let before = std::mem::replace(&mut config.format, target.format);
+        let before = mem::replace(&mut config.format, target.format);
         // The control thread has checked it: what it refuses does not come here.
         match config.packetiser() {
             Ok(packetiser) => self.packetiser = packetiser,

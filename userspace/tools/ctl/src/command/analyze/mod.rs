@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use onair_essence::survey::{CapturedPacket, Given, StreamFormat, Survey};
+use onair_essence::survey::{CapturedPacket, StreamFormat, Survey, UserFacts};
 use onair_sdp::{Media, SessionDescription};
 
 use crate::args::{Options, essence};

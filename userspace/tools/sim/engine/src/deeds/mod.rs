@@ -249,9 +249,7 @@ pub(crate) fn role_of(deed: EngineDeed) -> usize {
         Kind::Abort | Kind::Quarantine | Kind::Attach | Kind::Evict | Kind::EvictAll | Kind::Record
     );
     match member {
-        0 if may_be_member => {
-            cast::ROLES + usize::try_from(deed.which).unwrap_or(0) % cast::MEMBERS
-        }
+        0 if may_be_member => ROLES + usize::try_from(deed.which).unwrap_or(0) % MEMBERS,
         _ => deed.role,
     }
 }
