@@ -128,6 +128,7 @@ mutants! {
     "legs: a gap on both waits for a silence" => Unit("onair-essence", "gap_on_both_legs_at_one_time");
     "units: a marker ends what is not all" => File("onair-essence", "sweep", "markers_early_late");
     "survey: what is missing has a step" => File("onair-essence", "sweep", "packets_lost_doubled");
+    "survey: the first packet says what it is" => File("onair-essence", "fuzz", "refused_packets_among_what_is_surveyed");
     "units: an early marker is believed again" => Unit("onair-essence", "marker_on_an_earlier_packet_too");
     // What is on disk.
     "disk: not synced" => STATE;

@@ -56,9 +56,11 @@ impl StreamFormat {
                 format.samples = guess.map(|it| it.0);
                 let described_rate = described.and_then(|it| it.sample_rate);
                 format.clock_hz = described_rate.or(guess.map(|it| it.1));
-                let times = survey.packets() * u64::from(format.samples.unwrap_or(0));
-                let bytes = survey.bytes().checked_div(times).unwrap_or(0);
-                format.form = SampleForm::of(bytes, described.and_then(|it| it.samples));
+                let samples = u64::from(format.samples.unwrap_or(0));
+                let bytes = survey.payload_bytes.nearly_all();
+                let bytes = bytes.and_then(|it| it.checked_div(samples));
+                let described = described.and_then(|it| it.samples);
+                format.form = SampleForm::of(bytes.unwrap_or(0), described);
             }
             Guess::Ancillary | Guess::TimedText => format.clock_hz = Some(RTP_CLOCK_HZ),
             Guess::Unknown => {}

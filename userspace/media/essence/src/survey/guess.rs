@@ -53,12 +53,13 @@ impl Guess {
     #[must_use]
     pub fn of(survey: &Survey) -> Self {
         let packets = survey.packets();
-        // A damaged packet in a hundred does not change the guess.
-        let nearly_all = |count: u64| packets > 0 && count >= packets - packets / 100;
+        // A damaged packet in a hundred does not change the guess, nor some of few.
+        let odd = (packets / 100).max(packets.min(48) / 8);
+        let nearly_all = |count: u64| packets > 0 && count >= packets - odd;
         let is_half = |count: u64| count * 2 >= packets;
         let (formats, raster) = (survey.formats(), survey.raster());
         let codestreams = survey.codestreams();
-        let has_markers = survey.markers() > 0;
+        let has_markers = survey.markers() > 1;
         // Without a marker, quiet audio has such headers, too.
         let rows = if has_markers {
             raster.filled
@@ -70,7 +71,8 @@ impl Guess {
         } else if nearly_all(formats.timed_text) {
             Self::TimedText
         } else if nearly_all(codestreams.agreeing)
-            && (codestreams.first.is_some() || has_markers && is_half(codestreams.counting))
+            && (codestreams.headers.usual().is_some()
+                || has_markers && is_half(codestreams.counting))
         {
             Self::JpegXs
         } else if nearly_all(raster.valid) && is_half(rows) && raster.can_be_of(survey.markers()) {
@@ -147,7 +149,7 @@ impl SampleForm {
 /// Samples of a packet, if nearly all packets have as many.
 fn audio_step(survey: &Survey) -> Option<u32> {
     let (step, count) = survey.steps().occurred().max_by_key(|it| it.1)?;
-    let (_, total) = survey.steps().sum();
+    let total = survey.steps().total();
     let usual = u32::try_from(step).ok().filter(|step| *step > 0)?;
     (count >= total - total / 20).then_some(usual)
 }
@@ -185,8 +187,7 @@ impl Survey {
     #[must_use]
     pub fn audio(&self) -> Option<(u32, u32)> {
         let samples = audio_step(self)?;
-        let (ticks, _) = self.steps().sum();
-        let ns = self.last_ns().checked_sub(self.first_ns())?;
+        let (ticks, ns) = self.steps().even();
         if ns == 0 {
             return None;
         }
@@ -212,7 +213,7 @@ impl Survey {
     /// Whether some units have come: whole ones of pictures, or times of what may have no markers.
     pub(in crate::survey) fn has_units(&self) -> bool {
         let times = match Guess::of(self) {
-            Guess::Ancillary | Guess::JpegXs => self.steps().sum().1,
+            Guess::Ancillary | Guess::JpegXs => self.steps().total(),
             _ => 0,
         };
         self.markers().max(times) >= ENOUGH_MARKERS
@@ -263,20 +264,20 @@ mod tests {
             let mut steps = Steps::default();
             for n in 0..200u64 {
                 let ticks = n * 90_000 * u64::from(den) * clock / (u64::from(num) * 1_000_000);
-                steps.add(u32::try_from(ticks).unwrap());
+                steps.add(u32::try_from(ticks).unwrap(), 0);
             }
             let rate = rate_of_units(&steps).unwrap();
             assert_eq!(rate, MeasuredRate { num, den }, "clock {clock}");
         }
         let mut segments = Steps::default();
         for n in 0..20 {
-            segments.add(n * 3600);
-            segments.add(n * 3600);
+            segments.add(n * 3600, 0);
+            segments.add(n * 3600, 0);
         }
         let units = rate_of_units(&segments).unwrap();
         assert_eq!(units, MeasuredRate { num: 25, den: 1 });
         let mut odd = Steps::default();
-        (0..9).for_each(|n| odd.add(n * 7000));
+        (0..9).for_each(|n| odd.add(n * 7000, 0));
         assert_eq!(
             rate_of_units(&odd),
             Some(MeasuredRate {
@@ -288,7 +289,7 @@ mod tests {
         // A stream that no video has.
         for ticks in [10, 1_000_000] {
             let mut none = Steps::default();
-            (0..9).for_each(|n| none.add(n * ticks));
+            (0..9).for_each(|n| none.add(n * ticks, 0));
             assert_eq!(rate_of_units(&none), None);
         }
     }

@@ -1,5 +1,6 @@
 //! The raster, as the headers of ST 2110-20 payloads show it.
 
+use crate::kinds::Kinds;
 use crate::video::st2110_20::{SrdHeader, SrdHeaders};
 
 /// Units with so many rows are of a picture, however many are missing.
@@ -22,25 +23,31 @@ pub struct Raster {
     rows: u64,
     /// Packets with more than one row.
     pub continued: u64,
-    /// Of first fields or frames, and of second fields or segments: a frame of an odd height has a line less there.
+    /// Of first fields or frames, and of second fields or segments: a frame of an odd height has a line less there. Of the
+    /// unit that comes, and of those before.
     highest_line: [Option<u16>; 2],
+    highest_lines: [Kinds<u16>; 2],
     /// Pixels and bytes between two rows of the same line, in lowest terms.
-    pgroup: Option<(u16, u16)>,
-    /// The largest sum of a row's offset, in pixels, and its bytes.
+    pgroups: Kinds<(u16, u16)>,
+    /// The largest sum of a row's offset, in pixels, and its bytes: of the unit that comes, and of those before.
     widest: (u16, u16),
+    widths: Kinds<(u16, u16)>,
     last: Option<SrdHeader>,
     /// Timestamp and field bit of the packet before.
     before: Option<(u32, bool)>,
     /// How often the field bit changed within a timestamp, and with it.
     changes: [u64; 2],
-    /// Bytes of each row; 0 once two differ, or one does not begin a line.
-    whole: Option<u16>,
+    /// Bytes of each row; 0: it does not begin a line.
+    whole: Kinds<u16>,
 }
 
 impl Raster {
     /// Adds a payload; `payload_bytes` are its bytes on the wire. `is_next`: none is missing before it.
     pub fn add(&mut self, (payload, payload_bytes): (&[u8], usize), timestamp: u32, is_next: bool) {
         self.last = self.last.filter(|_| is_next);
+        if self.before.is_some_and(|it| it.0 != timestamp) {
+            self.end_unit();
+        }
         let parsed = SrdHeaders::parse(payload, payload_bytes, |row| {
             if row.length > 0 {
                 self.row(*row);
@@ -65,27 +72,28 @@ impl Raster {
         }
     }
 
+    fn end_unit(&mut self) {
+        for (highest, all) in self.highest_line.iter_mut().zip(&mut self.highest_lines) {
+            highest.take().into_iter().for_each(|line| all.add(line));
+        }
+        self.widths.add(std::mem::take(&mut self.widest));
+    }
+
     fn row(&mut self, row: SrdHeader) {
         let highest = &mut self.highest_line[usize::from(row.field)];
         *highest = (*highest).max(Some(row.line));
         self.rows += 1;
-        let is_as_before = self.whole.is_none_or(|it| it == row.length);
-        self.whole = Some(if is_as_before && row.pixel == 0 {
-            row.length
-        } else {
-            0
-        });
+        self.whole.add(if row.pixel == 0 { row.length } else { 0 });
         if (row.pixel, row.length) > self.widest {
             self.widest = (row.pixel, row.length);
         }
         if let Some(last) = self.last
             && (last.line, last.field) == (row.line, row.field)
             && row.pixel > last.pixel
-            && self.pgroup.is_none()
         {
             let pixels = row.pixel - last.pixel;
             let common = gcd(pixels, last.length);
-            self.pgroup = Some((pixels / common, last.length / common));
+            self.pgroups.add((pixels / common, last.length / common));
         }
         self.last = Some(row);
     }
@@ -110,16 +118,18 @@ impl Raster {
     /// Whether the stream has fields or segments.
     #[must_use]
     pub const fn interlaced(&self) -> bool {
-        self.second_field > 0
+        8 * self.second_field > self.valid
     }
 
     /// Lines of a frame, of both fields together.
     #[must_use]
     pub fn height(&self) -> u32 {
-        let lines = self
-            .highest_line
-            .map(|it| it.map(|line| u32::from(line) + 1));
-        match lines {
+        let [first, second] = [0, 1].map(|field| {
+            let usual = self.highest_lines[field].usual().map(|it| *it.0);
+            let line = usual.or(self.highest_line[field])?;
+            Some(u32::from(line) + 1)
+        });
+        match [first, second.filter(|_| self.interlaced())] {
             [Some(first), Some(second)] => first + second,
             // The other fields have as many.
             [None, Some(second)] => 2 * second,
@@ -129,21 +139,22 @@ impl Raster {
 
     /// Pixels and bytes of the smallest group in whole numbers.
     #[must_use]
-    pub const fn pgroup(&self) -> Option<(u16, u16)> {
-        self.pgroup
+    pub fn pgroup(&self) -> Option<(u16, u16)> {
+        self.pgroups.usual().map(|it| *it.0)
     }
 
     /// Bytes of a line, where each row is a whole one.
     #[must_use]
     pub fn line_bytes(&self) -> Option<u32> {
-        self.whole.filter(|it| *it > 0).map(u32::from)
+        let whole = self.whole.nearly_all().map(|it| u32::from(*it));
+        whole.filter(|it| *it > 0)
     }
 
     /// Pixels of a line.
     #[must_use]
     pub fn width(&self) -> Option<u32> {
-        let (pixels, bytes) = self.pgroup?;
-        let (start, length) = self.widest;
+        let (pixels, bytes) = self.pgroup()?;
+        let (start, length) = self.widths.usual().map_or(self.widest, |it| *it.0);
         let tail = u32::from(length) * u32::from(pixels) / u32::from(bytes.max(1));
         Some(u32::from(start) + tail)
     }

@@ -14,6 +14,8 @@ pub struct Sequences {
     duplicates: u64,
     late: u64,
     gaps: u64,
+    /// The last number that was far from the newest one.
+    far: Option<u16>,
 }
 
 impl Default for Sequences {
@@ -25,6 +27,7 @@ impl Default for Sequences {
             duplicates: 0,
             late: 0,
             gaps: 0,
+            far: None,
         }
     }
 }
@@ -33,6 +36,7 @@ impl Sequences {
     /// Adds a packet. Returns whether it is new: no copy of one before.
     #[inline]
     pub fn packet(&mut self, sequence: u16) -> bool {
+        let far = self.far.take();
         let Some((lowest, newest)) = self.range else {
             // In the midst of the numbers, so that earlier packets fit below.
             let first = 1 << 32 | u64::from(sequence);
@@ -44,13 +48,27 @@ impl Sequences {
         #[expect(clippy::cast_possible_truncation, reason = "its low bits")]
         let ahead = sequence.wrapping_sub(newest as u16).cast_signed();
         let number = newest.saturating_add_signed(ahead.into());
+        if u64::from(ahead.unsigned_abs()) >= WINDOW {
+            // Of the stream are two that agree.
+            if !far.is_some_and(|far| (1..64).contains(&sequence.wrapping_sub(far))) {
+                self.far = Some(sequence);
+                self.duplicates += 1;
+                return false;
+            }
+            (self.duplicates, self.received) = (self.duplicates - 1, self.received + 1);
+            if ahead < 0 {
+                // It begins anew.
+                (self.range, self.seen) = (None, [0; WORDS]);
+                return self.packet(sequence);
+            }
+        }
         if ahead > 0 {
             self.gaps += u64::from(ahead > 1);
             let passed = (newest + 1..number).rev().take(WORDS * 64);
             passed.for_each(|number| self.unmark(number));
             self.range = Some((lowest, number));
         } else {
-            if newest - number >= WINDOW || self.has(number) {
+            if self.has(number) {
                 self.duplicates += 1;
                 return false;
             }
@@ -96,7 +114,7 @@ impl Sequences {
         expected.saturating_sub(self.received)
     }
 
-    /// Copies, and packets that came more than 4096 numbers late.
+    /// Copies, and packets whose number alone is 4096 or more from the others.
     #[must_use]
     pub const fn duplicates(&self) -> u64 {
         self.duplicates

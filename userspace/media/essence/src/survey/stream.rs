@@ -12,6 +12,7 @@ use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::PacketMode;
 use crate::jpeg_xs::codestream::UnitHeader;
 use crate::jpeg_xs::rfc9134::{HEADER_BYTES, PayloadHeader};
+use crate::kinds::Kinds;
 use crate::rtp;
 use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
 
@@ -33,8 +34,7 @@ pub struct Survey {
     last_ns: u64,
     back: u64,
     markers: u64,
-    payload_type: Option<u8>,
-    other_types: u64,
+    payload_types: Kinds<u8>,
     after_marker: bool,
     last_timestamp: Option<u32>,
     last_sequence: Option<u16>,
@@ -43,6 +43,7 @@ pub struct Survey {
     steps: Steps,
     spacing: Spacing,
     sizes: Summary,
+    pub(super) payload_bytes: Kinds<u64>,
     raster: Raster,
     formats: Formats,
     codestreams: Codestreams,
@@ -60,11 +61,11 @@ impl Survey {
         self.packets += 1;
         self.bytes += packet.payload_bytes as u64;
         self.markers += u64::from(rtp.marker);
-        let usual = *self.payload_type.get_or_insert(rtp.payload_type);
-        self.other_types += u64::from(usual != rtp.payload_type);
+        self.payload_types.add(rtp.payload_type);
         self.spacing.packet(at_ns, rtp.marker);
         let size = i64::try_from(packet.payload_bytes).unwrap_or(i64::MAX);
         self.sizes.add(size);
+        self.payload_bytes.add(packet.payload_bytes as u64);
         self.format(packet);
         let payload = (packet.payload, packet.payload_bytes);
         let after = self.after_last(rtp.sequence);
@@ -75,11 +76,11 @@ impl Survey {
             self.units.packet(rtp.sequence, rtp.marker);
             match self.after_marker || self.last_timestamp != Some(rtp.timestamp) {
                 true if is_next || mutant!("survey: what is missing has a step") => {
-                    self.steps.add(rtp.timestamp);
+                    self.steps.add(rtp.timestamp, at_ns);
                 }
                 // What is missing between says nothing of the stream's own steps.
                 true => {
-                    self.steps.skip_to(rtp.timestamp);
+                    self.steps.skip_to(rtp.timestamp, at_ns);
                 }
                 false => {}
             }
@@ -175,16 +176,16 @@ impl Survey {
         self.markers
     }
 
-    /// RTP payload type of the first packet.
+    /// RTP payload type of most packets.
     #[must_use]
-    pub const fn payload_type(&self) -> Option<u8> {
-        self.payload_type
+    pub fn payload_type(&self) -> Option<u8> {
+        self.payload_types.usual().map(|it| *it.0)
     }
 
     /// Packets of another payload type.
     #[must_use]
-    pub const fn other_types(&self) -> u64 {
-        self.other_types
+    pub fn other_types(&self) -> u64 {
+        self.packets - self.payload_types.usual().map_or(0, |it| it.1)
     }
 
     /// Lost, doubled and late packets.
@@ -239,10 +240,10 @@ impl Survey {
 /// State of a stream's packets, in case it is JPEG XS.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Codestreams {
-    /// The headers of the first unit that shows some.
-    pub(super) first: Option<(PayloadHeader, UnitHeader)>,
-    /// A field came.
-    pub(super) interlaced: bool,
+    /// How units are sent, and their headers without what is of one unit.
+    pub(super) headers: Kinds<(PacketMode, bool, UnitHeader)>,
+    /// Packets of fields.
+    pub(super) of_fields: u64,
     /// Packets whose counters agree with those of the packets before them.
     pub(super) agreeing: u64,
     /// Of these, packets that count on in a unit.
@@ -251,8 +252,9 @@ pub(super) struct Codestreams {
     last: Option<(u32, PayloadHeader)>,
     /// The newest unit: what its packets have in common, and their bytes.
     unit: Option<(u32, Signalled)>,
-    bytes: u64,
-    /// Most bytes of a unit.
+    of_unit: u64,
+    /// Bytes of the units before it, and the most of one.
+    pub(super) bytes: Kinds<u64>,
     pub(super) most: u64,
 }
 
@@ -272,21 +274,26 @@ impl Codestreams {
             self.agreeing += 1;
             return;
         };
-        self.interlaced |= header.field != Signalled::Frame;
+        self.of_fields += u64::from(header.field != Signalled::Frame);
         self.count((timestamp, header), after);
         let unit = (timestamp, header.field);
         if self.unit != Some(unit) {
-            let is_older = |it: (u32, _)| timestamp.wrapping_sub(it.0).cast_signed() < 0;
-            if self.unit.is_some_and(is_older) {
+            // Of the one before.
+            if after < 0 {
                 return;
             }
-            (self.unit, self.bytes) = (Some(unit), 0);
+            if self.unit.replace(unit).is_some() {
+                self.bytes.add(self.of_unit);
+            }
+            self.of_unit = 0;
         }
-        self.bytes += payload_bytes.saturating_sub(HEADER_BYTES) as u64;
-        self.most = self.most.max(self.bytes);
-        if self.first.is_none() && header.place() == 0 {
-            let unit = UnitHeader::parse(data).ok();
-            self.first = unit.map(|unit| (header, unit));
+        self.of_unit += payload_bytes.saturating_sub(HEADER_BYTES) as u64;
+        self.most = self.most.max(self.of_unit);
+        if header.place() == 0
+            && let Ok(mut unit) = UnitHeader::parse(data)
+        {
+            (unit.boxes, unit.codestream_bytes) = Default::default();
+            self.headers.add((header.mode, header.in_order, unit));
         }
     }
 

@@ -1,8 +1,11 @@
 //! Packets that are refused, between those of a stream: counted, and nothing else.
 
+use std::net::SocketAddr;
+
 use onair_essence::legs::Leg;
+use onair_essence::survey::{CapturedPacket, Survey};
 use onair_essence::video::Scan;
-use onair_essence::{Format, SentPacket};
+use onair_essence::{Format, SeenFormat, SentPacket};
 
 use super::stranger::{SSRC, Session, TIMEOUT_NS, a_second, forged, formats, large_formats, sent};
 
@@ -256,4 +259,36 @@ fn refused_packet_behind_a_gap_then_the_next_two_agree() {
         session.end().1.complete
     };
     assert_eq!(units(true), units(false));
+}
+
+/// A stream that is surveyed from its first packet on. A few packets are refused, or forged.
+#[test]
+fn refused_packets_among_what_is_surveyed_then_seen_as_without() {
+    let address = SocketAddr::from(([127, 0, 0, 1], 5004));
+    for format in formats().into_iter().chain(large_formats()) {
+        let packets = sent(&format, a_second(&format) / 2 + 1);
+        let seen = |odd: &dyn Fn(usize) -> Option<Vec<u8>>| {
+            let mut survey = Survey::default();
+            for (at, (now_ns, packet)) in packets.iter().enumerate() {
+                for bytes in odd(at).iter().chain([packet]) {
+                    let packet = CapturedPacket::of_datagram(address, address, bytes);
+                    survey.packet(*now_ns, &packet.unwrap());
+                }
+            }
+            (survey.payload_type(), survey.seen())
+        };
+        let alone = seen(&|_| None);
+        assert_ne!(alone.1, SeenFormat::Nothing {}, "{format}");
+        let others: [(_, Change); 2] = [("whole", |_| {}), ("of another type", |it| it[1] ^= 1)];
+        for (name, change) in changes(&format).into_iter().chain(others) {
+            for place in places(&format) {
+                let odd = |at: usize| {
+                    let mut packet = forged(&packets[at].1, place.0, place.1, SSRC);
+                    change(&mut packet);
+                    at.is_multiple_of(packets.len() / 2).then_some(packet)
+                };
+                assert_eq!(seen(&odd), alone, "{format}, {name}, {place:?}");
+            }
+        }
+    }
 }

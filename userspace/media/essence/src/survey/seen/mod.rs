@@ -37,7 +37,9 @@ impl Survey {
         let rate = rate_of_units(self.steps());
         // A packet has some lines at most. The first unit, and the last one, may be parts.
         let units = self.markers().saturating_sub(1).max(1);
-        let lost_lines = self.sequences().lost() * MOST_ROWS / units;
+        // Gaps in few units, or odd numbers there, say nothing of the others.
+        let has_gaps = u64::from(2 * self.sequences().gaps() >= units);
+        let lost_lines = has_gaps * self.sequences().lost() * MOST_ROWS / units;
         Some(Picture {
             width: raster.width(),
             line_bytes: raster.line_bytes(),
@@ -54,7 +56,8 @@ impl Survey {
         if Guess::of(self) != Guess::Ancillary || !self.has_units() {
             return None;
         }
-        let interlaced = self.formats().ancillary_fields > 0;
+        let formats = self.formats();
+        let interlaced = 8 * formats.ancillary_fields > formats.ancillary;
         let rate = rate_of_units(self.steps())?.of_frames(interlaced);
         Some(SeenAncillary {
             ancillary_rate: rate.to_string(),
@@ -68,22 +71,26 @@ impl Survey {
             return None;
         }
         let seen = self.codestreams();
-        let (packet, unit) = seen.first.as_ref()?;
+        let ((mode, in_order, unit), _) = seen.headers.usual()?;
+        let interlaced = 8 * seen.of_fields > seen.agreeing;
         let height = u32::from(unit.height);
-        let rate = rate_of_units(self.steps())?.of_frames(seen.interlaced);
+        let rate = rate_of_units(self.steps())?.of_frames(interlaced);
+        // Units of various sizes have a largest one.
+        let usual = seen.bytes.usual();
+        let bytes = usual.filter(|it| 2 * it.1 > seen.bytes.total());
         Some(SeenJpegXs {
             jpeg_xs_width: unit.width.into(),
-            height: if seen.interlaced { 2 * height } else { height },
+            height: if interlaced { 2 * height } else { height },
             frame_rate: rate.to_string(),
-            scan: match seen.interlaced {
+            scan: match interlaced {
                 true => Scan::Interlaced,
                 false => Scan::Progressive,
             },
             depth: unit.depth()?.into(),
             sampling: unit.structure()?.sampling(),
-            bytes: u32::try_from(seen.most).ok()?,
-            packet_mode: packet.mode,
-            out_of_order: !packet.in_order,
+            bytes: u32::try_from(bytes.map_or(seen.most, |it| *it.0)).ok()?,
+            packet_mode: *mode,
+            out_of_order: !in_order,
         })
     }
 }

@@ -5,15 +5,13 @@ use crate::survey::guess::{Guess, SampleForm};
 use crate::survey::stream::Survey;
 
 impl Survey {
-    /// Rate and packets; `None` of another essence, and of packets that are not all of one size that samples have.
+    /// Rate and packets; `None` of another essence, and of packets that are not nearly all of one size that samples have.
     pub(super) fn sound(&self) -> Option<SeenAudio> {
         if Guess::of(self) != Guess::Audio {
             return None;
         }
         let (packet_samples, sample_rate) = self.audio()?;
-        let sizes = self.sizes().min().zip(self.sizes().max());
-        let (bytes, _) = sizes.filter(|(least, most)| least == most)?;
-        let (bytes, samples) = (u64::try_from(bytes).ok()?, u64::from(packet_samples));
+        let (bytes, samples) = (*self.payload_bytes.nearly_all()?, packet_samples.into());
         let sample_bytes = bytes
             .checked_div(samples)
             .filter(|it| it * samples == bytes)?;

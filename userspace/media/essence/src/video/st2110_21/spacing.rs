@@ -3,6 +3,7 @@
 use super::histogram::intervals::Intervals;
 use super::schedule::Reads;
 use super::summary::Summary;
+use crate::kinds::Kinds;
 
 /// A stream whose pauses after markers are longer than this many mean distances is gapped.
 const GAPPED_RATIO: f64 = 50.0;
@@ -82,15 +83,11 @@ impl Spacing {
     }
 }
 
-/// Numbers of packets that are told apart; others are counted with the last one.
-const NUMBERS: usize = 8;
-
 /// The packets from marker to marker, by sequence numbers, so that lost packets count.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UnitPackets {
     marker: Option<u16>,
-    found: [(u32, u64); NUMBERS],
-    units: u64,
+    found: Kinds<u32>,
 }
 
 impl UnitPackets {
@@ -106,35 +103,19 @@ impl UnitPackets {
             0 | 0x8000.. => return None,
             packets => u32::from(packets),
         };
-        self.units += 1;
-        let place = self
-            .found
-            .iter()
-            .position(|it| it.1 == 0 || it.0 == packets);
-        if let Some(place) = place {
-            self.found[place] = (packets, self.found[place].1 + 1);
-        }
+        self.found.add(packets);
         Some(packets)
-    }
-
-    /// Whole units.
-    #[must_use]
-    pub const fn units(&self) -> u64 {
-        self.units
     }
 
     /// The most frequent number of packets, the first found of equals, and how many units have it.
     #[must_use]
     pub fn usual(&self) -> Option<(u32, u64)> {
-        let found = self.found.iter().filter(|it| it.1 > 0);
-        found
-            .copied()
-            .reduce(|best, it| if it.1 > best.1 { it } else { best })
+        self.found.usual().map(|it| (*it.0, it.1))
     }
 
     /// The numbers of packets that occurred, and in how many units: at most eight.
     pub fn occurred(&self) -> impl Iterator<Item = (u32, u64)> {
-        self.found.iter().copied().filter(|it| it.1 > 0)
+        self.found.occurred().map(|it| (*it.0, it.1))
     }
 }
 
@@ -175,6 +156,6 @@ mod tests {
             units.packet(sequence, true);
         }
         assert_eq!(units.usual(), Some((7, 428)));
-        assert!(units.occurred().count() <= NUMBERS);
+        assert!(units.occurred().count() <= 8);
     }
 }

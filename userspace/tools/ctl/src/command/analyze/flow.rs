@@ -117,7 +117,7 @@ impl Measured {
     }
 
     /// The common identity of the legs of a stream: SSRC and payload type.
-    pub(super) const fn identity(&self) -> (u32, Option<u8>) {
+    pub(super) fn identity(&self) -> (u32, Option<u8>) {
         (self.found.key.ssrc, self.found.survey.payload_type())
     }
 
