@@ -94,7 +94,7 @@ impl Surveyor {
     }
 
     /// Adds those packets of a burst that `sources` admits; of several synchronisation sources, those of the
-    /// first; of two legs, those of the first if it has any.
+    /// first that comes twice in turn; of two legs, those of the first if it has any.
     #[cold]
     pub(crate) fn packets(
         &mut self,
@@ -133,9 +133,12 @@ impl Surveyor {
         for datagram in admitted {
             let (source, destination) = (datagram.ends.source(), datagram.ends.destination());
             let packet = CapturedPacket::of_datagram(source, destination, datagram.payload);
-            if let Ok(packet) = packet
-                && *self.ssrc.get_or_insert(packet.rtp.ssrc) == packet.rtp.ssrc
-            {
+            let Ok(packet) = packet else { continue };
+            let ssrc = Some(packet.rtp.ssrc);
+            if self.ssrc != ssrc && survey.packets() < 2 {
+                (**survey, self.ssrc) = (Survey::default(), ssrc);
+            }
+            if self.ssrc == ssrc {
                 survey.packet(now_ns, &packet);
             }
         }
@@ -176,7 +179,7 @@ mod tests {
             for _ in 0..ms {
                 self.now_ms += 1;
                 for (leg, sender) in senders {
-                    let source = SocketAddr::from(([192, 0, 2, *sender], 5004));
+                    let source = SocketAddr::from(([192, 0, 2, *sender % 100], 5004));
                     let mut payload = [0; 32];
                     payload[..2].copy_from_slice(&[0x80, 96]);
                     payload[8] = *sender;
@@ -217,6 +220,11 @@ mod tests {
         assert!(wire.run(1_000, &[stranger, second]).is_none());
         let (leg, survey) = wire.run(1_000, &[stranger, second]).expect("of the second");
         assert_eq!((leg, survey.packets()), (Leg::Second, 201));
+        // Nor does the first packet, if it is of another synchronisation source.
+        share.request(least);
+        assert!(wire.run(1, &[(Leg::First, 101)]).is_none());
+        let (_, survey) = wire.run(300, &[first]).expect("of the first");
+        assert_eq!(survey.packets(), 201);
         // The first one comes back meanwhile: not a mixture of both.
         share.request(least);
         assert!(wire.run(1_200, &[second]).is_none());
