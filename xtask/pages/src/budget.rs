@@ -6,7 +6,7 @@ use crate::{Fault, Page};
 const PAGES: [(&str, usize); 29] = [
     ("README.md", 701),
     ("CONTRIBUTING.md", 624),
-    ("CHANGELOG.md", 1311),
+    ("CHANGELOG.md", 1314),
     ("docs/first-stream.md", 657),
     ("docs/nic.md", 975),
     ("docs/operate.md", 1178),
@@ -39,7 +39,7 @@ const REFERENCE: (&str, usize) = ("docs/reference.md", 1802);
 /// Most words of a floor's page.
 const FLOOR: usize = 90;
 /// Most words of all pages together, but for the decisions and the floors.
-const TOTAL: usize = 32_843;
+const TOTAL: usize = 32_846;
 /// Most words of all decisions together.
 const DECISIONS: usize = 10_212;
 
