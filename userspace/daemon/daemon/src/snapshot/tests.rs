@@ -35,7 +35,7 @@ fn begun(
 
 fn png_of(format: &VideoFormat, frame: &[u8]) -> Vec<u8> {
     let picture = Picture::of(format, format.height()).unwrap();
-    let shown = onair_pixels::Shown {
+    let shown = Shown {
         size: (format.width(), format.height()),
         rgb: rgb8(&picture, Appearance::default(), frame).unwrap(),
         said: Appearance::default(),

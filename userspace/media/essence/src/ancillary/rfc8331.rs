@@ -279,7 +279,7 @@ mod tests {
         let records = payload.iter().map(|it| it.record());
         assert!(records.eq(unit.iter().take(2).map(|it| {
             let field = Signalled::Second;
-            crate::ancillary::unit::Record { field, ..it.record }
+            Record { field, ..it.record }
         })));
     }
 }

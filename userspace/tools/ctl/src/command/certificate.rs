@@ -136,7 +136,7 @@ pub(crate) fn present(options: &Options, answer: &Answer<Certificate>) -> Result
 
 /// Reads the certificate in a file.
 fn of_file(source: &CertificateSource, document: &Value) -> Result<Certificate, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::Input(format!("{source}: {error}"));
+    let wrong = |error: &dyn fmt::Display| Failure::Input(format!("{source}: {error}"));
     verify(document).map_err(|error| wrong(&error))?;
     Certificate::deserialize(document).map_err(|error| wrong(&error))
 }

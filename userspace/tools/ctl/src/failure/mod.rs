@@ -44,10 +44,7 @@ pub(crate) enum Failure {
     Host(#[from] HostError),
     /// The daemon's program cannot be run.
     #[error("cannot run {}: {error}: install onaird in the same folder or in PATH", program.display())]
-    NoDaemonProgram {
-        program: PathBuf,
-        error: std::io::Error,
-    },
+    NoDaemonProgram { program: PathBuf, error: io::Error },
     /// An input file is unusable.
     #[error("{0}")]
     Input(String),
@@ -73,7 +70,7 @@ pub(crate) enum Failure {
     },
     /// Writing to standard output failed.
     #[error("cannot write: {0}")]
-    Output(#[from] std::io::Error),
+    Output(#[from] io::Error),
 }
 
 impl From<Unusable> for Failure {

@@ -205,7 +205,7 @@ fn is_let_in(of: usize) -> bool {
                 return true;
             }
             (_, true) => return false,
-            _ => onair_sim_kernel::sleep(10_000),
+            _ => sleep(10_000),
         }
     }
 }

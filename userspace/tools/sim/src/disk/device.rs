@@ -74,7 +74,7 @@ fn begin(operation: Operation, what: impl FnOnce() -> String) -> io::Result<bool
     if kernel::is_unwinding() {
         return Err(ErrorKind::Interrupted.into());
     }
-    kernel::give_way();
+    give_way();
     let health = device(|it| it.health);
     if chance(health.hangs, 256) {
         kernel::sleep(below(4_000_000_000) as u64);
