@@ -12,7 +12,6 @@ mod bits;
 mod document;
 mod essence;
 pub mod jpeg_xs;
-mod kinds;
 pub mod legs;
 pub mod measure;
 pub mod media_time;

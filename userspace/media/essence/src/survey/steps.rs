@@ -1,6 +1,6 @@
 //! By how much a value grows from one occurrence to the next.
 
-use crate::kinds::Kinds;
+use crate::measure::kinds::Kinds;
 
 /// Differences of consecutive 32-bit timestamps, with constant memory.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,7 +3,7 @@
 use super::histogram::intervals::Intervals;
 use super::schedule::Reads;
 use super::summary::Summary;
-use crate::kinds::Kinds;
+use crate::measure::kinds::Kinds;
 
 /// A stream whose pauses after markers are longer than this many mean distances is gapped.
 const GAPPED_RATIO: f64 = 50.0;

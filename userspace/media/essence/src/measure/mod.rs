@@ -1,5 +1,7 @@
 //! Measurement of the timing of a flow's packets.
 
+pub(crate) mod kinds;
+
 use std::fmt::Debug;
 
 use serde::Serialize;
