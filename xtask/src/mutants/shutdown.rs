@@ -36,10 +36,10 @@ mutants! {
     "ports: not closed at the end" => System("shutdown::system_sigterm_under_af_xdp_traffic");
     "session: leaks memory" => System("shutdown_load::shutdown__memory_usage__then_no_leaks");
     // Signals.
-    "signals: a second one counts as the first" => File("onaird", "signals", "signals_storm");
+    "signals: a second one counts as the first" => File("onaird", "daemon", "signals_storm");
     "signals: of two kinds one is seen" => Unit("onaird", "signals_before_the_thread_looks");
-    "signals: the old handlers are not restored" => File("onaird", "signals", "signal_handler__restore");
-    "signals: without SA_RESTART" => File("onaird", "signals", "signal_handler__sa_restart");
+    "signals: the old handlers are not restored" => File("onaird", "daemon", "signal_handler__restore");
+    "signals: without SA_RESTART" => File("onaird", "daemon", "signal_handler__sa_restart");
     // Timers.
     "timer: an expiry during the shutdown counts" => Unit("onaird", "timer__expire_during_shutdown");
     "timer: not cancelled" => Unit("onaird", "timer__cancel");
