@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", alias = "page")]
     results: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "descriptors", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NIGHT, NO_IOMMU])]
+    #[arg(default_values = ["demo", "descriptors", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NIGHT, NO_IOMMU])]
     what: Vec<String>,
 }
 
