@@ -69,7 +69,7 @@ impl Worker {
                 // A time-out: the process may leave while this thread waits.
                 match self.session.wait_started(Timeout::millis(20)) {
                     Ok(()) | Err(Error::TimedOut) => Ok(None),
-                    // Another thread stopped it, and starts it again.
+                    // Another thread of this process stopped it and starts it again, which no call waits for.
                     Err(Error::Stopped) => {
                         std::thread::sleep(PAUSE);
                         Ok(None)

@@ -165,6 +165,7 @@ pub(super) fn killed_upgrades(backend: Backend) -> Result<String> {
             _ => (&upgraded.heir, "new"),
         };
         let after = Duration::from_millis(dice.roll(WITHIN_MS));
+        // It waits for nothing: the moment of the kill is any.
         thread::sleep(after);
         // It may have ended by itself.
         victim.signal(Signal::KILL).ok();

@@ -1,6 +1,6 @@
 //! The daemon from outside: as a program, behind its sockets, and whole in the process of a test.
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod command_line;
 mod http_api;

@@ -1,6 +1,6 @@
 //! DPDK itself, each test in a process of its own. Some need root.
 #![forbid(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod beside;
 mod common;

@@ -2,6 +2,8 @@
 //! beside the packets of the stream alone; also such as no session takes. They come in bursts, as a poller takes them. The time
 //! is the thread's own on its core: another process does not count.
 
+mod attacks;
+
 use std::hint::black_box;
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,6 +18,7 @@ use crate::place;
 use crate::result::row::Row;
 use crate::result::samples::{Samples, float};
 use crate::run::Run;
+use attacks::{ATTACKS, Attack, REFUSED};
 
 const TYPE: u8 = 96;
 const TIMEOUT_NS: u64 = 100_000_000;
@@ -25,105 +28,6 @@ const PACKETS: usize = 10_000;
 /// Packets of a turn of a poller.
 const BURST: usize = 32;
 const MOST_RATIO: f64 = 4.0;
-
-/// What the forger changes of the packet of the stream that came before.
-#[derive(Clone, Copy)]
-struct Attack {
-    name: &'static str,
-    /// What it adds to the sequence number, and as much more with each of its packets.
-    numbers: [u32; 2],
-    /// The same of the timestamp.
-    ticks: [u32; 2],
-    /// After so many packets it begins again with the first.
-    cycle: u32,
-    /// It sends so many after each of the stream.
-    times: u32,
-    /// Bytes of its packets, and whether it chooses the first ones of the payload.
-    bytes: (usize, bool),
-}
-
-const WHOLE: (usize, bool) = (usize::MAX, false);
-
-/// By name, then numbers, ticks, cycle, times and bytes. The last ones were found by a search among some thousand.
-const ATTACKS: [Attack; 11] = [
-    attack("another timestamp each", [1, 1], [1, 1], 8, 1, WHOLE),
-    attack(
-        "another unit each",
-        [1, 1],
-        [1_800, 1_800],
-        u32::MAX,
-        4,
-        WHOLE,
-    ),
-    attack("a second ahead", [1, 0], [90_000, 90_000], 8, 1, WHOLE),
-    attack("far ahead by number", [20_000, 0], [0, 0], 1, 1, WHOLE),
-    attack(
-        "far ahead, two that agree",
-        [20_000, 1],
-        [0, 0],
-        2,
-        2,
-        WHOLE,
-    ),
-    attack(
-        "anything",
-        [0x9e37, 1],
-        [0x9e37_79b9, 0x9e37_79b9],
-        u32::MAX,
-        2,
-        WHOLE,
-    ),
-    attack(
-        "small packets of the unit in any order",
-        [500, 1],
-        [0, 0],
-        u32::MAX,
-        4,
-        (30, true),
-    ),
-    attack("far apart in the unit", [700, 40_503], [0, 0], 3, 1, WHOLE),
-    attack("some ahead of the stream", [9, 2], [48, 0], 64, 1, WHOLE),
-    attack(
-        "before and after",
-        [5_000, 2],
-        [0xffff_f1f0, 90_000],
-        8,
-        1,
-        WHOLE,
-    ),
-    attack(
-        "some before, as often",
-        [0xffff_ffec, 7],
-        [1, 0xffff_fe3e],
-        u32::MAX,
-        2,
-        WHOLE,
-    ),
-];
-
-/// The same, of packets that are refused.
-const REFUSED: [Attack; 2] = [
-    attack("the next number", [1, 0], [0, 0], 1, 1, WHOLE),
-    attack("any number", [0x9e37, 1], [0, 90_000], 99, 2, WHOLE),
-];
-
-const fn attack(
-    name: &'static str,
-    numbers: [u32; 2],
-    ticks: [u32; 2],
-    cycle: u32,
-    times: u32,
-    bytes: (usize, bool),
-) -> Attack {
-    Attack {
-        name,
-        numbers,
-        ticks,
-        cycle,
-        times,
-        bytes,
-    }
-}
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let core = *place::cores()?.last().context("no core")?;
