@@ -23,7 +23,7 @@ fn no_request(rig: &Rig) -> Result<()> {
         b"{\"type\":\"hello\"",
         b"{\"type\":\"format_disk\"}",
         b"{\"type\":\"hello\",\"protocol\":-1,\"library\":\"x\",\"sites\":true}",
-        b"{\"type\":\"hello\",\"protocol\":3,\"library\":\"x\",\"sites\":true,\"more\":1}",
+        b"{\"type\":\"hello\",\"protocol\":4,\"library\":\"x\",\"sites\":true,\"more\":1}",
         b"{\"type\":\"attach\",\"session\":5}",
         b"KK",
         deep.as_bytes(),

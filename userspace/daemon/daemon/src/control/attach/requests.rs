@@ -103,12 +103,6 @@ fn welcome(hello: &Hello, spoken: RangeInclusive<u32>) -> Handled {
         let welcome = Welcome {
             protocol: hello.protocol,
             daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
-            tags: true,
-            layouts: true,
-            groups: true,
-            resumes: true,
-            local: true,
-            samples: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }
