@@ -76,10 +76,10 @@ fn out_of_order(rig: &Rig) -> Result<()> {
     assert_eq!(client.ask(&hello())?["type"], "welcome");
 
     all_but(&["attach", "create"])?;
-    refused(
-        &client.ask(&json!({ "type": "create", "spec": {} }))?,
-        "invalid_spec",
-    );
+    for spec in [json!({}), json!(["cam", "send", "a"])] {
+        let create = json!({ "type": "create", "spec": spec });
+        refused(&client.ask(&create)?, "invalid_spec");
+    }
     for name in ["", "..", "No", "a/b"] {
         refused(
             &client.ask(&json!({ "type": "attach", "session": name }))?,
