@@ -61,7 +61,7 @@ impl Stream {
         }
     }
 
-    /// What a reader has when it has all that came. `None`: an older daemon has sent no event yet.
+    /// What a reader has when it has all that came. `None`: nothing has come yet.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
         self.last.as_deref()

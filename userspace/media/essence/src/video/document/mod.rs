@@ -170,7 +170,7 @@ impl fmt::Display for VideoDocument {
     }
 }
 
-/// What is the default stays out: documents of older versions read the same.
+/// What is the default stays out.
 impl From<VideoStream> for VideoDocument {
     fn from(video: VideoStream) -> Self {
         fn other<T: PartialEq>(value: T, default: T) -> Option<T> {
