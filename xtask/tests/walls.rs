@@ -52,8 +52,7 @@ const ROOMS: [&str; 18] = [
     "userspace/tools/ctl/src/args/video.rs",
 ];
 
-/// Files that have some: the format of files that older versions recorded, and the name of a layout as an
-/// example. This list only gets shorter.
+/// Files that have some, such as the name of a layout as an example. This list only gets shorter.
 const KNOWN: &str = include_str!("walls/known.txt");
 
 /// The parts of a name: `VideoFormat` has two, as `frame_height`.

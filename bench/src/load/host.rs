@@ -97,12 +97,6 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
     let welcome = Response::from(Welcome {
         protocol: PROTOCOL,
         daemon: "onair-bench".into(),
-        tags: false,
-        layouts: false,
-        groups: false,
-        resumes: false,
-        local: false,
-        samples: false,
     });
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;

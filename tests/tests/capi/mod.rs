@@ -252,7 +252,7 @@ fn wrong_uses(lab: &Lab) -> Result<()> {
         "-lonair",
     ];
     let program = lab.compile(&format!("{HERE}/wrong_uses.c"), &sanitized)?;
-    let other = other_protocol(&lab.rig, 2, 3)?;
+    let other = other_protocol(&lab.rig, 3, 3)?;
     let other = other.to_str().context("a path in UTF-8")?;
     let said = lab.run(&program, &["in", &spec("made")?, other])?;
     assert_eq!(said, "all are errnos\n");

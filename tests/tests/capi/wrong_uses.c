@@ -161,7 +161,7 @@ int main(int argc, char **argv) {
     IS(onair_session_create(&other, argv[2], &first), -EPROTO);
     IS(onair_session_attach(&other, argv[1], NULL, &first), -EPROTO);
     IS(onair_last_error(why, sizeof why), 0);
-    IS(strstr(why, "protocol 2, this daemon 3: install both from one release") != NULL, 1);
+    IS(strstr(why, "protocol 3, this daemon 4: install both from one release") != NULL, 1);
     IS(onair_session_create(NULL, "{", &first), -EINVAL);
     IS(onair_last_error(text, sizeof text), 0);
     IS((int)strlen(text), 7);

@@ -97,7 +97,7 @@ fn await_verdict(control: &mut Control) -> Result<()> {
 fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
-    let clock = control.health()?.clock.context("a clock")?;
+    let clock = control.health()?.clock;
     let tai_minus_utc_ns = clock.tai_minus_utc_s * 1_000_000_000;
     for (sender, described, schedule) in [
         (SenderType::Narrow, "2110TPN", "gapped"),

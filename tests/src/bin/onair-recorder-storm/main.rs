@@ -115,12 +115,12 @@ fn session() -> SessionLabel {
     SessionLabel {
         id: "storm".to_owned(),
         name: "storm".to_owned(),
-        spec: Some(json!({
+        spec: json!({
             "name": "storm", "direction": "receive", "port": "a",
             "video": {"width": raster.width(), "height": raster.height(),
                 "frame_rate": raster.rate().to_string(), "depth": 8},
             "flow": {"destination": "10.0.0.2:5004"},
-        })),
+        }),
     }
 }
 

@@ -23,7 +23,7 @@ fn no_request(rig: &Rig) -> Result<()> {
         b"{\"type\":\"hello\"",
         b"{\"type\":\"format_disk\"}",
         b"{\"type\":\"hello\",\"protocol\":-1,\"library\":\"x\",\"sites\":true}",
-        b"{\"type\":\"hello\",\"protocol\":3,\"library\":\"x\",\"sites\":true,\"more\":1}",
+        b"{\"type\":\"hello\",\"protocol\":4,\"library\":\"x\",\"sites\":true,\"more\":1}",
         b"{\"type\":\"attach\",\"session\":5}",
         b"KK",
         deep.as_bytes(),
@@ -76,10 +76,10 @@ fn out_of_order(rig: &Rig) -> Result<()> {
     assert_eq!(client.ask(&hello())?["type"], "welcome");
 
     all_but(&["attach", "create"])?;
-    refused(
-        &client.ask(&json!({ "type": "create", "spec": {} }))?,
-        "invalid_spec",
-    );
+    for spec in [json!({}), json!(["cam", "send", "a"])] {
+        let create = json!({ "type": "create", "spec": spec });
+        refused(&client.ask(&create)?, "invalid_spec");
+    }
     for name in ["", "..", "No", "a/b"] {
         refused(
             &client.ask(&json!({ "type": "attach", "session": name }))?,

@@ -1,15 +1,12 @@
 //! `onair-mxl`: the program.
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use onair_mxl::settings::{InwardSettings, OutwardSettings, Settings};
 use onair_mxl::{RunError, run};
-use sd_notify::NotifyState;
-use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 /// Where the settings are.
@@ -133,30 +130,14 @@ impl Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let filter = EnvFilter::try_from_env("ONAIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
     let check = options.check;
-    let done = options.settings().and_then(|settings| match check {
-        true => print(&settings),
-        false => run(&settings, ready),
-    });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("onair-mxl: {error}");
-            ExitCode::FAILURE
+    onair_bridge::exit("onair-mxl", || {
+        let settings = options.settings()?;
+        match check {
+            true => print(&settings),
+            false => run(&settings, onair_bridge::ready),
         }
-    }
-}
-
-fn ready() {
-    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
-        tracing::warn!(%error, "cannot notify the service manager");
-    }
+    })
 }
 
 fn print(settings: &Settings) -> Result<(), RunError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use onair_bridge::{FileError, MACHINE_ID};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -11,9 +12,6 @@ use crate::flow::flow_id;
 use crate::inward::Inward;
 use crate::libmxl::Library;
 use crate::outward::Outward;
-
-/// Where the seed of the identities is, unless the settings have one.
-const MACHINE_ID: &str = "/etc/machine-id";
 
 /// The file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -89,22 +87,9 @@ impl Default for Settings {
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The kernel's error.
-        source: io::Error,
-    },
-    /// The file is not TOML, or has an unknown key or a wrong type.
-    #[error("{path}: {source}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Position and reason.
-        source: Box<toml::de::Error>,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// This machine has no identity.
     #[error(
         "cannot read {MACHINE_ID}: {0}: set mxl.seed to a text that no other machine has, or give each flow an id"
@@ -132,14 +117,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`].
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let file: File = toml::from_str(&text).map_err(|source| SettingsError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
+        let file: File = onair_bridge::settings(path, false)?;
         Ok(file.mxl)
     }
 
@@ -194,14 +172,7 @@ impl Settings {
     }
 
     fn seed(&self) -> Result<String, SettingsError> {
-        let seed = match &self.seed {
-            Some(seed) => seed.clone(),
-            None => std::fs::read_to_string(MACHINE_ID).map_err(SettingsError::Seed)?,
-        };
-        match seed.trim() {
-            "" => Err(SettingsError::Seed(io::ErrorKind::InvalidData.into())),
-            seed => Ok(seed.to_owned()),
-        }
+        onair_bridge::seed(self.seed.as_deref()).map_err(SettingsError::Seed)
     }
 }
 

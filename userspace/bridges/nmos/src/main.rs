@@ -1,21 +1,15 @@
 //! `onair-nmos`: the program.
 #![forbid(unsafe_code)]
 
-use std::io::{self, IsTerminal as _};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use onair_http::tls::Certificates;
-use onair_nmos::settings::{Settings, SettingsError};
+use onair_nmos::settings::Settings;
 use onair_nmos::{RunError, run};
-use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
-use tokio::io::AsyncReadExt as _;
-use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
+use tokio::runtime::Builder;
 
 /// Where the settings are.
 const DEFAULT: &str = "/etc/onair/nmos.toml";
@@ -64,67 +58,29 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let filter = EnvFilter::try_from_env("ONAIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
-    match start(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("onair-nmos: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    onair_bridge::exit("onair-nmos", || start(&options))
 }
 
 fn start(options: &Options) -> Result<(), Failure> {
     let path = options.config.as_deref().unwrap_or(Path::new(DEFAULT));
-    let settings = Settings::read(path, options.config.is_none())?;
+    let settings = Settings::read(path, options.config.is_none()).map_err(RunError::from)?;
     if options.check {
         return Ok(print(&settings)?);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread();
     // It looks for what came after a few turns of work.
-    let runtime = { runtime }.enable_all().event_interval(8).build();
-    let runtime = runtime.map_err(Failure::Runtime)?;
-    runtime.block_on(async {
-        let ending = signals().map_err(Failure::Runtime)?;
-        let ready = || {
-            if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
-                tracing::warn!(%error, "cannot notify the service manager");
-            }
-        };
-        Ok(run(settings, ending, ready).await?)
-    })
+    let mut runtime = Builder::new_current_thread();
+    let done = onair_bridge::run(runtime.event_interval(8), |ending| {
+        run(settings, ending, onair_bridge::ready)
+    });
+    Ok(done.map_err(Failure::Start)??)
 }
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error(transparent)]
     Run(#[from] RunError),
     #[error("cannot start: {0}")]
-    Runtime(io::Error),
-}
-
-/// True after SIGTERM or SIGINT.
-fn signals() -> io::Result<watch::Receiver<bool>> {
-    let (reader, writer) = UnixStream::pair()?;
-    pipe::register(SIGTERM, writer.try_clone()?)?;
-    pipe::register(SIGINT, writer)?;
-    reader.set_nonblocking(true)?;
-    let mut reader = tokio::net::UnixStream::from_std(reader)?;
-    let (ending, reader_of) = watch::channel(false);
-    tokio::spawn(async move {
-        if reader.read_u8().await.is_ok() {
-            tracing::info!("ends");
-        }
-        ending.send_replace(true);
-    });
-    Ok(reader_of)
+    Start(io::Error),
 }
 
 fn print(settings: &Settings) -> Result<(), RunError> {

@@ -4,15 +4,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
+use onair_bridge::{FileError, MACHINE_ID};
 use serde::{Deserialize, Deserializer};
 
 use crate::Ids;
 use crate::endpoint::Endpoint;
 use crate::resources::{Asset, Host};
 use onair_http::tls::KeyFiles;
-
-/// Where the seed of the identities is, unless the settings have one.
-const MACHINE_ID: &str = "/etc/machine-id";
 
 /// The file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -84,22 +82,9 @@ impl Default for Settings {
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The kernel's error.
-        source: io::Error,
-    },
-    /// The file is not TOML, or has an unknown key or a wrong type.
-    #[error("{path}: {source}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Position and reason.
-        source: Box<toml::de::Error>,
-    },
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// This machine has no identity.
     #[error("cannot read {MACHINE_ID}: {0}: set nmos.seed to a text that no other machine has")]
     Seed(io::Error),
@@ -120,17 +105,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`].
     pub fn read(path: &Path, may_be_absent: bool) -> Result<Self, SettingsError> {
-        let text = match std::fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_absent => String::new(),
-            text => text.map_err(|source| SettingsError::Read {
-                path: path.to_owned(),
-                source,
-            })?,
-        };
-        let file: File = toml::from_str(&text).map_err(|source| SettingsError::Parse {
-            path: path.to_owned(),
-            source: Box::new(source),
-        })?;
+        let file: File = onair_bridge::settings(path, may_be_absent)?;
         file.nmos.check()
     }
 
@@ -162,14 +137,8 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::Seed`].
     pub fn ids(&self) -> Result<Ids, SettingsError> {
-        let seed = match &self.seed {
-            Some(seed) => seed.clone(),
-            None => std::fs::read_to_string(MACHINE_ID).map_err(SettingsError::Seed)?,
-        };
-        match seed.trim() {
-            "" => Err(SettingsError::Seed(io::ErrorKind::InvalidData.into())),
-            seed => Ok(Ids::of(seed)),
-        }
+        let seed = onair_bridge::seed(self.seed.as_deref());
+        Ok(Ids::of(&seed.map_err(SettingsError::Seed)?))
     }
 
     /// This machine, whose APIs answer at `port`.

@@ -68,8 +68,8 @@ impl Tai {
 
 /// TAI minus UTC in seconds, if the kernel was told.
 fn offset(facts: Option<&Facts>) -> Option<u64> {
-    let clock = facts.and_then(|it| it.health.clock.as_ref());
-    clock.map(|it| it.tai_minus_utc_s).filter(|it| *it > 0)
+    let offset = facts.map(|it| it.health.clock.tai_minus_utc_s);
+    offset.filter(|it| *it > 0)
 }
 
 impl fmt::Display for Tai {

@@ -47,7 +47,7 @@ function head() {
   // Those of sessions are on their tiles.
   const problems = daemon.problems.filter((it) => !it.startsWith("session "));
   const ports = daemon.ports.filter((it) => !it.link_up).map((it) => `${it.name} link down`);
-  const parts = [`onaird ${daemon.version}`, daemon.clock ? `clock ${daemon.clock.state.replaceAll("_", " ")}` : null, ...ports, ...problems.slice(0, 1), problems.length > 1 && `${problems.length - 1} more: onairctl health`];
+  const parts = [`onaird ${daemon.version}`, `clock ${daemon.clock.state.replaceAll("_", " ")}`, ...ports, ...problems.slice(0, 1), problems.length > 1 && `${problems.length - 1} more: onairctl health`];
   say(document.getElementById("daemon"), parts.filter(Boolean).join(" · "));
 }
 

@@ -53,22 +53,11 @@ impl Wanted {
             fills,
             samples,
         } = self;
-        if let Some(format) = format.filter(|_| !connection.takes_layouts()) {
-            return Err(Error::Protocol(format!(
-                "this daemon makes no layout when a client attaches; create a converted session in {format} and \
-                 attach to that"
-            )));
-        }
-        if samples && !connection.takes_samplers() {
-            return Err(Error::Protocol(
-                "this daemon counts each client that does not take all frames as slow: upgrade it to sample".to_owned(),
-            ));
-        }
         let request = Attach {
             session: session.to_owned(),
             layout: format.map(|it| it.ffmpeg().to_owned()),
             after,
-            fills: fills && connection.knows_local(),
+            fills,
             samples,
         };
         let (attached, descriptors) = match connection.ask(request, session)? {
@@ -102,11 +91,15 @@ impl Wanted {
             )));
         }
         label!("attach.described");
-        let line = Line::new(connection.takes_tags());
         let attachment = map(&attached, id, descriptors, connection)?;
         label!("attach.done");
         Ok(Session::new(
-            attachment, attached, id, layout, line, timeout,
+            attachment,
+            attached,
+            id,
+            layout,
+            Line::new(),
+            timeout,
         ))
     }
 }

@@ -120,14 +120,12 @@ impl Client {
         format: Option<PixelFormat>,
         after: Option<u32>,
     ) -> Result<Session<L>, Error> {
-        let connection = self.open()?;
-        let after = after.filter(|_| connection.resumes());
         let wanted = Wanted {
             format,
             after,
             ..Wanted::default()
         };
-        wanted.attach(connection, session, self.timeout)
+        wanted.attach(self.open()?, session, self.timeout)
     }
 
     /// Attaches this process to a session, to fill its frames: those of a send session, as [`Client::attach`], or those
@@ -165,7 +163,7 @@ impl Client {
     /// as its loans need memory. To a session that this process is to fill, it attaches as [`Client::attach_to_fill`].
     ///
     /// # Errors
-    /// As [`Client::attach`]; [`Error::Protocol`] if the daemon knows no such attachments.
+    /// As [`Client::attach`].
     pub fn attach_to_sample(&self, session: &str) -> Result<Session, Error> {
         self.attach_to_sample_of(session, None)
     }
@@ -211,8 +209,7 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with `invalid_spec` if the format cannot represent the session's video, or the session
     /// sends or is itself converted; with `limit_reached` if the session has no place for one more converted
-    /// session, or the daemon no memory. [`Error::Protocol`] if the daemon does not make layouts at attach. Those
-    /// of [`Client::attach`].
+    /// session, or the daemon no memory. Those of [`Client::attach`].
     pub fn attach_as(&self, session: &str, format: PixelFormat) -> Result<Session, Error> {
         self.attach_of(session, Some(format))
     }

@@ -61,7 +61,7 @@ impl Stream {
         }
     }
 
-    /// Id of the last event that came. `None`: an older daemon has sent no event yet.
+    /// Id of the last event that came. `None`: no event has come yet.
     #[must_use]
     pub fn last_id(&self) -> Option<&str> {
         self.last.as_deref()

@@ -26,13 +26,13 @@ def test_owner_stops_and_destroys_then_a_certificate_and_stale(own: onair.Sessio
     own.close()
 
 
-@pytest.mark.parametrize("other", [2, 4])
+@pytest.mark.parametrize("other", [3, 5])
 def test_daemon_of_another_protocol_then_eproto_with_both_numbers(tmp_path: Path, other: int) -> None:
     path = str(tmp_path / "attach.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
         listener.listen()
-        message = f"the library speaks protocol 3, this daemon {other}"
+        message = f"the library speaks protocol 4, this daemon {other}"
         refused = json.dumps({"type": "error", "code": "protocol_mismatch", "message": message})
 
         def answer() -> None:

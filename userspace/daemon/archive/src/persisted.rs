@@ -17,8 +17,7 @@ pub struct PersistedSession {
     pub configured: bool,
     /// It must run; else it is stopped.
     pub running: bool,
-    /// The last requested stop of a session that must be stopped. Absent in files of daemons that
-    /// did not store it.
+    /// The last requested stop of a session that must be stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<StoppedBefore>,
     /// The highest generation that it may have reached. It continues from there.

@@ -34,7 +34,7 @@ impl CertificateClass {
     pub(super) fn of(certificate: &Certificate) -> Self {
         let is_used = certificate.counts.attachments > 0 && certificate.made_for.is_none();
         let kind = if is_used { Kind::Used } else { Kind::Passing };
-        let owner = certificate.owner.as_ref().unwrap_or(&certificate.requester);
+        let owner = &certificate.owner;
         Self(kind, certificate.made_for.unwrap_or(owner.uid))
     }
 }

@@ -174,7 +174,7 @@ mod tests {
             let stopped = json!({"at": AT, "session": "6920a1c300000001", "boot_id": t[1]});
             serde_json::from_value(json!({
                 "format": 2, "session": "6920a1c300000002", "name": "cam1",
-                "owner": has[0].then(|| who("attach.sock")), "generation": n[3], "boot_id": t[2],
+                "owner": who("attach.sock"), "generation": n[3], "boot_id": t[2],
                 "versions": {"onaird": t[0], "dpdk": t[1], "kernel": t[2]},
                 "probe": {"mode": "required", "state": "watching", "reason": has[1].then(|| t[3].clone()),
                     "canary_at": has[2].then_some(AT), "files": vec![file; count[1]]},

@@ -4,11 +4,8 @@ use onair_api::{Certificate, Operation, Via};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::check::{Check, CheckOutcome, absent, check, flaw};
+use crate::check::{Check, CheckOutcome, check, flaw};
 use crate::{counts, digest, memory, steps, witnesses};
-
-/// First [`Certificate::format`] that has a digest.
-const FIRST_WITH_DIGEST: u32 = 2;
 
 /// Results of all checks of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +28,7 @@ pub enum Unverifiable {
     NotACertificate,
     /// It has a format that this program does not know.
     #[error(
-        "its format is {found}, and this program knows 1 to {}: use the one that was installed with \
+        "its format is {found}, and this program knows {}: use the one that was installed with \
          the daemon that wrote it",
         Certificate::FORMAT
     )]
@@ -45,17 +42,17 @@ pub enum Unverifiable {
 /// program does not know.
 ///
 /// # Errors
-/// [`Unverifiable`]: not a certificate, or one of a later format.
+/// [`Unverifiable`]: not a certificate, or one of another format.
 pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
     let format = document
         .get("format")
         .and_then(Value::as_u64)
         .ok_or(Unverifiable::NotACertificate)?;
-    if !(1..=u64::from(Certificate::FORMAT)).contains(&format) {
+    if format != u64::from(Certificate::FORMAT) {
         return Err(Unverifiable::Format { found: format });
     }
     let text = |field: &str| document.get(field)?.as_str().map(str::to_owned);
-    let mut checks = vec![digest_check(document, format)];
+    let mut checks = vec![digest_check(document)];
     match Certificate::deserialize(document) {
         Ok(certificate) => {
             checks.push(requester(&certificate));
@@ -76,25 +73,14 @@ pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
     })
 }
 
-fn digest_check(document: &Value, format: u64) -> Check {
-    let has_one = format >= u64::from(FIRST_WITH_DIGEST);
-    match document.get(digest::FIELD) {
-        None if !has_one => absent("digest", "no digest: format 1 had none"),
-        None => check(
-            "digest",
-            flaw(format!("format {format} has one, and it is not there")),
-        ),
-        Some(_) if !has_one => check("digest", flaw("format 1 had none, and one is there")),
-        Some(told) => {
-            let is = digest::of(document);
-            let found = if told.as_str() == Some(&is) {
-                Ok(is)
-            } else {
-                flaw(format!("it says {told}, and the rest has {is}"))
-            };
-            check("digest", found)
-        }
-    }
+fn digest_check(document: &Value) -> Check {
+    let is = digest::of(document);
+    let found = match document.get(digest::FIELD) {
+        None => flaw("it is not there"),
+        Some(told) if told.as_str() == Some(&is) => Ok(is),
+        Some(told) => flaw(format!("it says {told}, and the rest has {is}")),
+    };
+    check("digest", found)
 }
 
 /// Checks the requester: only the daemon requests a shutdown. Of the others it requests only a wait, for a

@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 use crate::layout::Geometry;
 
 /// Newest version of the messages: what both sides of one build speak.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// Versions that this build speaks. Two builds speak the highest that both know.
 ///
-/// A version lives on as long as it can: an answer only gains fields that may be absent, and a request only those that
-/// `welcome` has announced.
-pub const PROTOCOLS: RangeInclusive<u32> = 3..=PROTOCOL;
+/// From the first release on, a version lives as long as it can: an answer only gains fields that may be absent, and a
+/// request only those that `welcome` has announced.
+pub const PROTOCOLS: RangeInclusive<u32> = 4..=PROTOCOL;
 /// The packet that notifies the draining daemon.
 pub const KICK: u8 = b'K';
 /// Longest packet, bytes. A longer one closes the connection.
@@ -36,11 +36,6 @@ pub const DESCRIPTORS: usize = 3;
 /// Code of a refusal: client and daemon have different versions of the messages. No operation of
 /// the control API has it.
 pub const PROTOCOL_MISMATCH: &str = "protocol_mismatch";
-
-/// A quota that the daemon does not tell: enough for a frame of two fields.
-fn untold_quota() -> u32 {
-    2
-}
 
 /// Tag of an answer, copied from its request: 0 if there is none.
 pub type Tag = u32;
@@ -216,24 +211,22 @@ messages! {
         /// Session name or id.
         pub session: String,
         /// Layout that the buffers must have, as FFmpeg or GStreamer names it; as the session has them when
-        /// absent. To a daemon whose `welcome` has no `layouts`, this field is an unknown one.
+        /// absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub layout: Option<String>,
-        /// RTP timestamp of the last unit that the process had of a session of this name: it gets those after it. To a
-        /// daemon whose `welcome` has no `resumes`, this field is an unknown one.
+        /// RTP timestamp of the last unit that the process had of a session of this name: it gets those after it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u32>,
-        /// Of a local session: to fill its frames, instead of reading them. Of others without effect. To a daemon whose `welcome` has no `local`,
-        /// this field is an unknown one.
+        /// Of a local session: to fill its frames, instead of reading them. Of others without effect.
         #[serde(default, skip_serializing_if = "Not::not")]
         pub fills: bool,
         /// To read some units, not all: those that it does not take in time are none that a slow client loses. Of a
-        /// client that fills without effect. To a daemon whose `welcome` has no `samples`, this field is an unknown one.
+        /// client that fills without effect.
         #[serde(default, skip_serializing_if = "Not::not")]
         pub samples: bool,
     }
 
-    /// Lists the members of a group. To a daemon whose `welcome` has no `groups`, it is an unknown request.
+    /// Lists the members of a group.
     ListMembers "list_members" -> Members {
         /// Name of the group.
         pub group: String,
@@ -273,24 +266,6 @@ messages! {
         pub protocol: u32,
         /// Name and version of the daemon, for people.
         pub daemon: String,
-        /// Whether it supports tagged requests, and so an `abort` beside another request.
-        #[serde(default)]
-        pub tags: bool,
-        /// Whether `attach` may have a layout.
-        #[serde(default)]
-        pub layouts: bool,
-        /// Whether `list_members` is known.
-        #[serde(default, skip_serializing_if = "Not::not")]
-        pub groups: bool,
-        /// Whether `attach` may have an `after`.
-        #[serde(default, skip_serializing_if = "Not::not")]
-        pub resumes: bool,
-        /// Whether there are local sessions, and `attach` may have `fills`.
-        #[serde(default, skip_serializing_if = "Not::not")]
-        pub local: bool,
-        /// Whether `attach` may have `samples`.
-        #[serde(default, skip_serializing_if = "Not::not")]
-        pub samples: bool,
     }
 
     /// Answer to `create`.
@@ -335,8 +310,7 @@ messages! {
         /// Layout of the buffers, by FFmpeg's name; pixel groups of RFC 4175 when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub layout: Option<String>,
-        /// Buffers that this process may hold at a time, 1 or more. The first daemons of protocol 3 do not tell it.
-        #[serde(default = "untold_quota")]
+        /// Buffers that this process may hold at a time, 1 or more.
         pub quota: u32,
         /// Whether the daemon's probe watches this process.
         pub watched: bool,
@@ -416,7 +390,7 @@ mod tests {
             let packet = write(tag, &answer).unwrap();
             assert_eq!(read_response(&packet).unwrap(), (tag, answer));
         }
-        // A message without a tag is as it was before tags existed.
+        // Tag 0 is not written.
         let packet = write(0, &Request::Abort(Abort {})).unwrap();
         assert_eq!(packet, br#"{"type":"abort"}"#);
         for text in [
@@ -432,18 +406,5 @@ mod tests {
         ] {
             assert!(read_request(text.as_bytes()).is_err(), "{text}");
         }
-        let old = r#"{"type":"welcome","protocol":2,"daemon":"d"}"#;
-        let (_, welcome) = read_response(old.as_bytes()).unwrap();
-        assert!(matches!(
-            welcome,
-            Response::Welcome(Welcome {
-                tags: false,
-                layouts: false,
-                groups: false,
-                resumes: false,
-                local: false,
-                ..
-            })
-        ));
     }
 }

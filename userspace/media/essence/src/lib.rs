@@ -27,7 +27,7 @@ pub mod survey;
 pub mod units;
 pub mod video;
 
-pub use document::{invalid, rows, whole};
+pub use document::{invalid, objects, rows, whole};
 pub use essence::{Document, Essence, Listed, OfField, Patch, Seen};
 pub use registry::{
     Depacketiser, EssenceKind, Format, FormatDocument, ListedFormat, Monitor, NotSendable, Packet,

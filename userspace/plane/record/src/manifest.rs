@@ -163,7 +163,7 @@ pub struct Manifest {
     pub name: RecordName,
     /// The recorded session.
     pub session: Option<SessionLabel>,
-    /// File format: packets, except in manifests of older versions.
+    /// File format.
     pub format: RecordingFormat,
     /// Most captured bytes of each packet.
     pub snap_length: u32,

@@ -94,8 +94,7 @@ pub struct SessionLabel {
     pub name: String,
     /// Its specification when the recording started, as the API has it: readers of the files need it,
     /// the recorder does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spec: Option<serde_json::Value>,
+    pub spec: serde_json::Value,
 }
 
 /// Specification of a recording. [`Spec::new`] has the defaults.

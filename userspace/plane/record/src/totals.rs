@@ -34,10 +34,6 @@ pub struct Lost {
     pub disk_fault: u64,
     /// Its file was removed from outside while it was being written.
     pub removed: u64,
-    /// A packet of an incomplete frame: of older versions, which recorded frames.
-    pub incomplete_frame: u64,
-    /// A packet of no frame: of older versions, which recorded frames.
-    pub no_frame: u64,
     /// The daemon died before the event was written. Only in a repaired recording.
     pub killed: u64,
 }
@@ -46,12 +42,7 @@ impl Lost {
     /// Sum of all reasons.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.disk_full
-            + self.disk_fault
-            + self.removed
-            + self.incomplete_frame
-            + self.no_frame
-            + self.killed
+        self.disk_full + self.disk_fault + self.removed + self.killed
     }
 }
 
@@ -71,7 +62,7 @@ pub struct Counts {
     pub written_bytes: u64,
     /// Accepted events that are in no file, by reason.
     pub lost: Lost,
-    /// Accepted events in the ring, in a frame, or in a block.
+    /// Accepted events in the ring or in a block.
     pub pending: u64,
 }
 
@@ -89,14 +80,11 @@ impl Counts {
         self.lost.disk_full += other.lost.disk_full;
         self.lost.disk_fault += other.lost.disk_fault;
         self.lost.removed += other.lost.removed;
-        self.lost.incomplete_frame += other.lost.incomplete_frame;
-        self.lost.no_frame += other.lost.no_frame;
         self.lost.killed += other.lost.killed;
         self.pending += other.pending;
     }
 
-    /// Events that the recorder or its disk failed to keep. Not those after the end, and not those
-    /// that are in no frame because of the sender or the network.
+    /// Events that the recorder or its disk failed to keep. Not those after the end.
     #[must_use]
     pub const fn missing(&self) -> u64 {
         // No `..`: a new reason must be judged here.
@@ -110,8 +98,6 @@ impl Counts {
             disk_full: unwritten,
             disk_fault: broken,
             removed,
-            incomplete_frame: _,
-            no_frame: _,
             killed,
         } = self.lost;
         ring_full + disk_full + disk_fault + unwritten + broken + removed + killed

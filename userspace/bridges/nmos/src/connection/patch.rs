@@ -1,8 +1,11 @@
 //! The body of a PATCH of `staged`, as IS-05 v1.1 has it.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use std::fmt;
+use std::marker::PhantomData;
+
+use onair_essence::objects::Objects;
+use serde::de::{DeserializeOwned, Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::activation::ActivationPatch;
@@ -47,55 +50,23 @@ struct Body<P> {
     receiver_id: Option<Option<String>>,
     #[serde(default, deserialize_with = "onair_essence::whole::present")]
     sender_id: Option<Option<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     master_enable: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     activation: Option<ActivationPatch>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     transport_file: Option<TransportFile>,
-    #[serde(default)]
-    transport_params: Option<Vec<P>>,
+    #[serde(default, deserialize_with = "given")]
+    transport_params: Option<AtMost<P, MOST_LEGS>>,
 }
 
 impl<P: DeserializeOwned> Patch<P> {
-    /// Reads the text of a body: what stays of it is in proportion to the text.
+    /// Reads the text of a body for a sender or receiver: what stays of it is in proportion to the text.
     ///
     /// # Errors
     /// The field that is wrong.
-    pub(super) fn read_text(side: Side, text: impl AsRef<[u8]>) -> Result<Self, Refusal> {
-        let body = serde_json::from_slice(text.as_ref());
-        Self::read(
-            side,
-            body.map_err(|error| Refusal::body("body", error.to_string()))?,
-        )
-    }
-
-    /// Reads the body for a sender or receiver.
-    ///
-    /// # Errors
-    /// The field that is wrong.
-    pub(super) fn read(side: Side, body: Value) -> Result<Self, Refusal> {
-        // A sequence would be read as an object, too.
-        objects(&body)?;
-        if let Some(given) = body.as_object() {
-            // Null is no value of these.
-            let never = [
-                "master_enable",
-                "activation",
-                "transport_file",
-                "transport_params",
-            ];
-            let null = never
-                .iter()
-                .find(|it| given.get(**it).is_some_and(Value::is_null));
-            if let Some(field) = null {
-                return Err(Refusal::body(*field, "is null"));
-            }
-        }
-        let body: Body<P> = serde_path_to_error::deserialize(body).map_err(|error| {
-            let field = error.path().to_string();
-            Refusal::body(field, error.into_inner().to_string())
-        })?;
+    pub(super) fn read(side: Side, text: impl AsRef<[u8]>) -> Result<Self, Refusal> {
+        let body: Body<P> = document(text.as_ref())?;
         let (peer, other, name) = match side {
             Side::Sender => (body.receiver_id, body.sender_id, "sender_id"),
             Side::Receiver => (body.sender_id, body.receiver_id, "receiver_id"),
@@ -113,37 +84,64 @@ impl<P: DeserializeOwned> Patch<P> {
             enable: body.master_enable,
             activation: body.activation,
             file: body.transport_file,
-            legs: body.transport_params,
+            legs: body.transport_params.map(|it| it.0),
         })
     }
 }
 
-/// The body, and what in it has fields, are objects.
-fn objects(body: &Value) -> Result<(), Refusal> {
-    let check = |field: String, value: &Value| match value.is_object() || value.is_null() {
-        true => Ok(()),
-        false => Err(Refusal::body(field, "is no object")),
-    };
-    if !body.is_object() {
-        return Err(Refusal::body("body", "is no object"));
+/// Reads JSON; the refusal names the field.
+pub(super) fn document<T: DeserializeOwned>(text: &[u8]) -> Result<T, Refusal> {
+    let json = &mut serde_json::Deserializer::from_slice(text);
+    let document = serde_path_to_error::deserialize(Objects(&mut *json)).map_err(|error| {
+        let field = match error.path().to_string() {
+            path if path == "." => "body".to_owned(),
+            path => path,
+        };
+        Refusal::body(field, error.into_inner().to_string())
+    })?;
+    let end = json.end();
+    end.map_err(|error| Refusal::body("body", error.to_string()))?;
+    Ok(document)
+}
+
+/// A field that may be absent, and is not null.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A list of at most so many.
+#[derive(Debug)]
+pub(super) struct AtMost<T, const MOST: usize>(pub(super) Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for AtMost<T, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Reading(PhantomData))
     }
-    for field in ["activation", "transport_file"] {
-        check(field.to_owned(), &body[field])?;
+}
+
+struct Reading<T, const MOST: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Reading<T, MOST> {
+    type Value = AtMost<T, MOST>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MOST}")
     }
-    let legs = body["transport_params"].as_array();
-    if let Some(legs) = legs.filter(|it| it.len() > MOST_LEGS) {
-        let problem = format!("has {} legs: at most {MOST_LEGS} are", legs.len());
-        return Err(Refusal::body("transport_params", problem));
-    }
-    for (at, leg) in legs.into_iter().flatten().enumerate() {
-        if !leg.is_object() {
-            return Err(Refusal::body(
-                format!("transport_params[{at}]"),
-                "is no object",
-            ));
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(one) = list.next_element()? {
+            if all.len() == MOST {
+                return Err(Error::invalid_length(MOST + 1, &self));
+            }
+            all.push(one);
         }
+        Ok(AtMost(all))
     }
-    Ok(())
 }
 
 /// As the schemas have it: hyphens, small letters, versions 1 to 5 of RFC 9562's variant.

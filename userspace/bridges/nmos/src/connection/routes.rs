@@ -1,21 +1,18 @@
 //! The paths of IS-05: v1.1, and v1.2 if there is MXL, whose resources only that has.
 
-use std::fmt;
-
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use onair_http::{PeerPlace, give_way};
-use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::connections::Connections;
 use super::leg::constraints;
 use super::mxl::MxlConnections;
-use super::patch::Patch;
+use super::patch::{AtMost, Patch, document};
 use super::refusal::Refusal;
 use super::side::Side;
 use super::state::ConnectionState;
@@ -121,12 +118,12 @@ async fn answer_of(
                 let (own, id) = (connections.clone(), (*id).to_owned());
                 let patched = match of_mxl.cloned() {
                     Some(it) => {
-                        let patch = Patch::read_text(side, body)?;
+                        let patch = Patch::read(side, body)?;
                         let work = async move { it.patch(side, &id, patch).await };
                         whole(place, work).await
                     }
                     None => {
-                        let patch = Patch::read_text(side, body)?;
+                        let patch = Patch::read(side, body)?;
                         whole(place, async move { own.patch(side, &id, patch).await }).await
                     }
                 };
@@ -198,48 +195,17 @@ async fn whole<T: Send + 'static>(
     done.await.unwrap_or_else(|_| Err(Refusal::Failed))
 }
 
-/// An entry of a bulk request.
+/// An entry of a bulk request: the text of its parameters, and the tree of one at a time.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
     id: String,
-    params: Value,
+    #[serde(deserialize_with = "text")]
+    params: String,
 }
 
-/// The entries of a bulk request, of each its id and the text of its parameters: the tree of one at a time.
-struct Entries(Vec<(String, String)>);
-
-impl<'de> Deserialize<'de> for Entries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Reading)
-    }
-}
-
-struct Reading;
-
-impl<'de> Visitor<'de> for Reading {
-    type Value = Entries;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of entries")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Entries, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = all.next_element::<Value>()? {
-            if entries.len() == MOST_AT_ONCE {
-                let problem = format!("has more than {MOST_AT_ONCE} entries");
-                return Err(Error::custom(problem));
-            }
-            // A sequence would be read as an object, too.
-            if !entry.is_object() {
-                return Err(Error::custom(format!("[{}] is no object", entries.len())));
-            }
-            let entry = Entry::deserialize(entry).map_err(Error::custom)?;
-            entries.push((entry.id, entry.params.to_string()));
-        }
-        Ok(Entries(entries))
-    }
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Value::deserialize(deserializer).map(|it| it.to_string())
 }
 
 async fn bulk(
@@ -247,8 +213,8 @@ async fn bulk(
     side: Side,
     (body, place): (&[u8], &PeerPlace),
 ) -> Result<Response, Refusal> {
-    let entries = serde_json::from_slice(body);
-    let Entries(all) = entries.map_err(|it| Refusal::body("body", it.to_string()))?;
+    let AtMost::<Entry, MOST_AT_ONCE>(all) = document(body)?;
+    let all: Vec<_> = all.into_iter().map(|it| (it.id, it.params)).collect();
     let (own, mxl) = (connections.clone(), mxl.cloned());
     let answers = whole(place, async move {
         let Some(mxl) = mxl else {
@@ -258,7 +224,7 @@ async fn bulk(
         let mut answers = own.bulk(side, all).await;
         for (id, text) in other {
             give_way().await;
-            let answer = match Patch::read_text(side, &text) {
+            let answer = match Patch::read(side, &text) {
                 Ok(patch) => mxl.patch(side, &id, patch).await,
                 Err(refusal) => Err(refusal),
             };

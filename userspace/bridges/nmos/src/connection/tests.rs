@@ -37,7 +37,7 @@ fn staged(
     (view, interfaces): &(SessionView, Vec<Interface>),
     body: Value,
 ) -> Result<Staged, Refusal> {
-    let patch = Patch::<LegPatch>::read(Side::of(view.direction), body)?;
+    let patch = Patch::<LegPatch>::read(Side::of(view.direction), body.to_string())?;
     Staged::of(view, interfaces).patched(&patch, view, interfaces)
 }
 

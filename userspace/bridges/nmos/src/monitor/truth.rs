@@ -88,11 +88,11 @@ fn link(view: &SessionView, health: &Health) -> Finding {
 }
 
 fn synchronization(health: &Health) -> (Finding, Option<String>) {
-    let ptp = health.clock.as_ref().and_then(|it| it.ptp.as_ref());
+    let ptp = &health.clock.ptp;
     let not_used = |source: &str| (Finding::of(Level::Neutral), Some(source.to_owned()));
-    let Some(ptp) = ptp.filter(|it| !matches!(it.state, PtpState::Off | PtpState::Absent)) else {
+    if matches!(ptp.state, PtpState::Off | PtpState::Absent) {
         return not_used(INTERNAL);
-    };
+    }
     match (&ptp.grandmaster, ptp.state) {
         (Some(own), PtpState::Locked | PtpState::Unlocked) if own.is_this_machine => {
             not_used(&own.identity)

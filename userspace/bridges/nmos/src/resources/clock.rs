@@ -9,7 +9,7 @@ pub(super) const NAME: &str = "clk0";
 /// The kernel's `CLOCK_TAI`, which all send sessions follow: of a PTP grandmaster while the daemon finds that it follows
 /// one, else this machine's own.
 pub(super) fn clock(health: Option<&Health>) -> Value {
-    let ptp = health.and_then(|it| it.clock.as_ref()?.ptp.as_ref());
+    let ptp = health.map(|it| &it.clock.ptp);
     let locked = ptp.filter(|it| it.state == PtpState::Locked);
     let Some(master) = locked.and_then(|it| it.grandmaster.as_ref()) else {
         return json!({"name": NAME, "ref_type": "internal"});

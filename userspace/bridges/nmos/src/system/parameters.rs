@@ -71,8 +71,7 @@ impl Parameters {
     /// The PTP domain of the clock, if the daemon knows it and it is another one.
     #[must_use]
     pub fn other_domain(&self, facts: &Facts) -> Option<u8> {
-        let ptp = facts.health.clock.as_ref()?.ptp.as_ref()?;
-        let domain = ptp.grandmaster.as_ref()?.domain;
+        let domain = facts.health.clock.ptp.grandmaster.as_ref()?.domain;
         (domain != self.ptp_domain).then_some(domain)
     }
 }

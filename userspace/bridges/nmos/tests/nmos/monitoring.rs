@@ -145,7 +145,7 @@ fn clock_of_each_kind_then_its_status_and_source() {
     ] {
         let mut bench = Bench::new("send");
         let clock = |it: &mut Facts| {
-            let ptp = it.health.clock.as_mut().unwrap().ptp.as_mut().unwrap();
+            let ptp = &mut it.health.clock.ptp;
             ptp.state = serde_json::from_value(json!(state)).unwrap();
             ptp.grandmaster.as_mut().unwrap().is_this_machine = own;
         };

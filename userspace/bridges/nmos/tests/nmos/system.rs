@@ -103,7 +103,7 @@ fn clock_of_another_domain_then_it_is_told() {
     let mut ours = master.clone();
     ours["grandmaster"]["domain"] = json!(5);
     assert_eq!(
-        (of(master), of(ours), of(Value::Null)),
+        (of(master), of(ours), of(json!({"state": "off"}))),
         (Some(127), None, None)
     );
 }

@@ -230,13 +230,13 @@ pub(super) struct DaemonState {
     status: HealthStatus,
     problems: Vec<String>,
     /// Whether its clock follows a grandmaster, and why not.
-    clock: Option<Clock>,
+    clock: Clock,
     ports: Vec<Port>,
 }
 
 impl DaemonState {
     pub(super) fn of(health: &Health, away: bool, is_remote: bool) -> Self {
-        let ptp = health.clock.as_ref().and_then(|it| it.ptp.as_ref());
+        let ptp = &health.clock.ptp;
         let ports = health.dataplane.ports.iter();
         Self {
             answers: !away,
@@ -245,10 +245,10 @@ impl DaemonState {
             pid: health.pid,
             status: health.status,
             problems: health.problems.clone(),
-            clock: ptp.map(|it| Clock {
-                state: it.state.to_string(),
-                reason: it.reason.clone(),
-            }),
+            clock: Clock {
+                state: ptp.state.to_string(),
+                reason: ptp.reason.clone(),
+            },
             ports: ports
                 .map(|it| Port {
                     name: it.name.clone(),

@@ -216,12 +216,6 @@ impl Packet {
 pub(crate) struct Connection {
     socket: OwnedFd,
     timeout: Duration,
-    tags: bool,
-    layouts: bool,
-    groups: bool,
-    resumes: bool,
-    local: bool,
-    samples: bool,
 }
 
 impl Connection {
@@ -232,24 +226,9 @@ impl Connection {
 
     /// Says hello over a connected socket.
     pub(crate) fn over(socket: OwnedFd, timeout: Duration) -> Result<Self, Error> {
-        let mut this = Self {
-            socket,
-            timeout,
-            tags: false,
-            layouts: false,
-            groups: false,
-            resumes: false,
-            local: false,
-            samples: false,
-        };
+        let this = Self { socket, timeout };
         label!("attach.connected");
-        let welcome = this.hello(PROTOCOLS)?;
-        this.tags = welcome.tags;
-        this.layouts = welcome.layouts;
-        this.groups = welcome.groups;
-        this.resumes = welcome.resumes;
-        this.local = welcome.local;
-        this.samples = welcome.samples;
+        this.hello(PROTOCOLS)?;
         Ok(this)
     }
 
@@ -301,36 +280,6 @@ impl Connection {
                 answer.response.name()
             ))),
         }
-    }
-
-    /// Whether the daemon supports tagged requests.
-    pub(crate) fn takes_tags(&self) -> bool {
-        self.tags
-    }
-
-    /// Whether the daemon takes a layout with an attach.
-    pub(crate) fn takes_layouts(&self) -> bool {
-        self.layouts
-    }
-
-    /// Whether the daemon has local sessions.
-    pub(crate) fn knows_local(&self) -> bool {
-        self.local
-    }
-
-    /// Whether the daemon takes clients that sample.
-    pub(crate) fn takes_samplers(&self) -> bool {
-        self.samples
-    }
-
-    /// Whether the daemon lists the members of groups.
-    pub(crate) fn lists_groups(&self) -> bool {
-        self.groups
-    }
-
-    /// Whether the daemon takes an `after` with an attach.
-    pub(crate) fn resumes(&self) -> bool {
-        self.resumes
     }
 
     /// The socket, for the attachment.

@@ -35,12 +35,6 @@ fn between(
                 true => Welcome {
                     protocol: hello.protocol,
                     daemon: "onaird".into(),
-                    tags: false,
-                    layouts: false,
-                    groups: false,
-                    resumes: false,
-                    local: false,
-                    samples: false,
                 }
                 .into(),
                 false => Refused {
@@ -57,12 +51,6 @@ fn between(
     let connection = Connection {
         socket: own,
         timeout: Duration::from_secs(10),
-        tags: false,
-        layouts: false,
-        groups: false,
-        resumes: false,
-        local: false,
-        samples: false,
     };
     let agreed = connection.hello(library).map(|it| it.protocol);
     drop(connection);

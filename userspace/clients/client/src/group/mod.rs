@@ -94,15 +94,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Refused`] (`no_such_group`, `ENOENT`; `forbidden` if this process may not attach to each member);
-    /// [`Error::NotAReceiver`]; [`Error::Protocol`] if the daemon is older than this request; those of
-    /// [`Client::attach`] of each member.
+    /// [`Error::NotAReceiver`]; those of [`Client::attach`] of each member.
     pub fn attach_group(&self, group: &str) -> Result<Group, Error> {
         let connection = self.open()?;
-        if !connection.lists_groups() {
-            return Err(Error::Protocol(
-                "this daemon lists no members of groups; attach to each session".into(),
-            ));
-        }
         let request = ListMembers {
             group: group.to_owned(),
         };

@@ -27,8 +27,6 @@ pub(crate) enum LineState {
 /// State of the connection's requests.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// Whether the daemon supports an abort beside another request.
-    tags: bool,
     turn: Mutex<()>,
     aborting: Mutex<Tag>,
     inner: Mutex<Inner>,
@@ -66,10 +64,9 @@ impl Turn<'_> {
 }
 
 impl Line {
-    /// A fresh connection; `tags`: whether the daemon supports tags.
-    pub(crate) fn new(tags: bool) -> Self {
+    /// A fresh connection.
+    pub(crate) fn new() -> Self {
         Self {
-            tags,
             turn: Mutex::new(()),
             aborting: Mutex::new(0),
             inner: Mutex::new(Inner {
@@ -98,9 +95,6 @@ impl Line {
 
     /// The turn to abort: at once, unless another abort is in progress.
     pub(crate) fn turn_to_abort(&self) -> Result<Turn<'_>, Error> {
-        if !self.tags {
-            return self.turn();
-        }
         let mut last = locked(&self.aborting);
         if self.inner().state == LineState::Closed {
             return Err(Error::Stale);

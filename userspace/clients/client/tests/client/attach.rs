@@ -41,16 +41,6 @@ fn attach_unknown_session_then_enoent_with_its_name() {
 }
 
 #[test]
-fn sample_at_a_daemon_that_counts_samplers_as_slow_then_not() {
-    let fake = Fake::receiving();
-    let error = Client::at(&fake.path).attach_to_sample("test").unwrap_err();
-    assert!(
-        matches!(&error, Error::Protocol(why) if why.contains("upgrade")),
-        "{error}"
-    );
-}
-
-#[test]
 fn attach_refusals_then_typed() {
     let fake = Fake::receiving();
     for (code, errno) in [

@@ -77,12 +77,6 @@ fn welcome() -> (Vec<u8>, usize) {
     let welcome = Welcome {
         protocol: PROTOCOL,
         daemon: "hostile 1".into(),
-        tags: false,
-        layouts: false,
-        groups: false,
-        resumes: false,
-        local: false,
-        samples: false,
     };
     (bytes(welcome), 0)
 }
@@ -110,15 +104,6 @@ fn answer_garbage_wrong_kind_or_too_long_then_eproto() {
     }
 }
 
-#[test]
-fn daemon_that_lists_no_groups_then_told_and_none_is_attached() {
-    let hostile = Hostile::playing(vec![vec![welcome()]]);
-    match Client::at(&hostile.path).attach_group("studio") {
-        Err(Error::Protocol(what)) => assert!(what.contains("no members of groups"), "{what}"),
-        other => panic!("{other:?}"),
-    }
-}
-
 /// A daemon answers a library of another protocol with a refusal; a library does not rely on that.
 #[test]
 fn daemon_older_or_newer_then_eproto_with_both_numbers() {
@@ -133,12 +118,6 @@ fn daemon_older_or_newer_then_eproto_with_both_numbers() {
         let welcome = Welcome {
             protocol: other,
             daemon: "onaird".into(),
-            tags: false,
-            layouts: false,
-            groups: false,
-            resumes: false,
-            local: false,
-            samples: false,
         };
         for answer in [bytes(refused), bytes(welcome)] {
             let what = protocol_error(vec![(answer, 0)]);
@@ -188,7 +167,7 @@ fn attached_contradicts_itself_or_its_memory_then_eproto() {
 }
 
 #[test]
-fn layout_not_known_or_answered_with_another_then_eproto() {
+fn layout_answered_with_another_then_eproto() {
     let of = |script| {
         let hostile = Hostile::playing(vec![script]);
         match Client::at(&hostile.path).attach_as("test", PixelFormat::Uyvy) {
@@ -197,28 +176,13 @@ fn layout_not_known_or_answered_with_another_then_eproto() {
         }
     };
     let made = (bytes(attached(1, false, false)), 3);
-    let what = of(vec![welcome(), made.clone()]);
-    assert!(
-        what.contains("create a converted session in uyvy422"),
-        "{what}"
-    );
-    let later = Welcome {
-        protocol: PROTOCOL,
-        daemon: "hostile 2".into(),
-        tags: true,
-        layouts: true,
-        groups: false,
-        resumes: false,
-        local: false,
-        samples: false,
-    };
     // In pixel groups, and in another layout of the same size.
     let of_size = Attached {
         layout: Some("yuv422p".into()),
         ..attached(1, false, false)
     };
     for answer in [made, (bytes(of_size), 3)] {
-        let what = of(vec![(bytes(later.clone()), 0), answer]);
+        let what = of(vec![welcome(), answer]);
         assert!(what.contains("asked for"), "{what}");
     }
 }

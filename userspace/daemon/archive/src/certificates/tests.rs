@@ -21,7 +21,7 @@ pub(super) fn certificate(number: u64, age: Duration) -> Certificate {
         "format": 2, "session": format!("{number:016x}"), "name": "cam1", "generation": 1,
         "boot_id": "b", "versions": {"onaird": "0", "dpdk": "0", "kernel": "0"},
         "probe": {"mode": "off", "state": "off", "reason": null, "canary_at": null, "files": []},
-        "operation": "destroy", "deadline_ms": null, "requester": who, "issued_at": at,
+        "operation": "destroy", "deadline_ms": null, "owner": who, "requester": who, "issued_at": at,
         "steps": [], "readings": [], "reconciled": [], "counts": {}, "frames": {},
         "memory": {"state": "pending", "bytes": 1, "held_by": []}, "disagreements": []}))
     .unwrap();
@@ -32,7 +32,7 @@ pub(super) fn certificate(number: u64, age: Duration) -> Certificate {
 /// A certificate of a session of `uid` that a client used, or none did.
 fn of_user(number: u64, uid: u32, is_used: bool) -> Certificate {
     let mut it = certificate(number, Duration::ZERO);
-    it.requester.uid = uid;
+    it.owner.uid = uid;
     it.counts.attachments = u64::from(is_used);
     seal(&mut it);
     it

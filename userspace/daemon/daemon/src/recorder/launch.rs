@@ -169,7 +169,7 @@ fn spec(launch: &Launch, folder: &Path) -> Result<Spec, Problem> {
     spec.session = Some(SessionLabel {
         id: launch.about.session.to_string(),
         name: launch.about.session_name.to_string(),
-        spec: Some(launch.session_spec.clone()),
+        spec: launch.session_spec.clone(),
     });
     if let Some(bytes) = wanted.snap_length {
         spec.snap_length = bytes;

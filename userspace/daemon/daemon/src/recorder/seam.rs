@@ -65,7 +65,7 @@ pub(super) struct SequenceSeam {
 impl SequenceSeam {
     /// Reads the end of the last file that has packets.
     pub(super) fn after(manifest: &Manifest, folder: &Path) -> Self {
-        let label = manifest.session.as_ref().and_then(|it| it.spec.clone());
+        let label = manifest.session.as_ref().map(|it| it.spec.clone());
         let spec = label.and_then(|it| serde_json::from_value::<SessionSpec>(it).ok());
         let format = spec.map(|it| it.format);
         let has_upper = format.is_some_and(|it| it.extends_sequence());

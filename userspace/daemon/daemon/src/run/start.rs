@@ -436,11 +436,6 @@ fn start_services(
     let guard = FileGuard::new();
     let guard_fd = guard.fd().map(|fd| fd.try_clone_to_owned());
     let (recorder, recorder_events) = start_recorder(&config, shutdown, live)?;
-    if config.poller.iter().any(|it| it.converts) || config.limits.converters != 1 {
-        tracing::warn!(
-            "poller.converts and limits.converters are without effect: onair-convert converts, off the pollers' cores"
-        );
-    }
     let cores = (0..config.poller.len()).filter_map(|it| dataplane.core(it));
     let (conversions, converter, bridges) = Conversions::new(cores.collect());
     let sources = Sources {

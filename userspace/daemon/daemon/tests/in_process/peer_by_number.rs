@@ -67,7 +67,7 @@ fn clients_opened_by_number_then_only_the_right_one_attaches() {
     let session = Session::attach(daemon.folder().join("attach.sock"), "cam").unwrap();
     drop(session);
 
-    let hello = json!({"type": "hello", "protocol": 3, "library": "test", "sites": true});
+    let hello = json!({"type": "hello", "protocol": 4, "library": "test", "sites": true});
     let attach = json!({"type": "attach", "session": "cam"});
     // The hello waits when the daemon opens this process, and another one sends what follows the answer.
     let control = hold_control(&daemon);

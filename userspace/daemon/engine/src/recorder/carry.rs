@@ -110,7 +110,7 @@ impl Recorder {
         entry.before = Some(Box::new(view));
         // Readers of the files have one specification: that of the first ones.
         let label = manifest.session.as_ref();
-        let document = label.and_then(|it| it.spec.clone()).unwrap_or(of.document);
+        let document = label.map_or(of.document, |it| it.spec.clone());
         let launch = Launch {
             request: Some(request.clone()),
             continues: Some(manifest),

@@ -26,8 +26,8 @@ pub(crate) fn decide(
 ) -> Result<Request, RecordingEnd> {
     let cause = manifest.cause.unwrap_or(RecordingEnd::Killed);
     let request = manifest.request.clone().ok_or(cause)?;
-    let label = manifest.session.as_ref().and_then(|it| it.spec.clone());
-    let recorded = label.and_then(|it| serde_json::from_value::<SessionSpec>(it).ok());
+    let label = manifest.session.as_ref();
+    let recorded = label.and_then(|it| serde_json::from_value::<SessionSpec>(it.spec.clone()).ok());
     let is_same = |session: Restored<'_>| {
         let is_as_recorded = recorded.as_ref().is_some_and(|it| {
             it.direction == session.spec.direction && it.format == session.spec.format

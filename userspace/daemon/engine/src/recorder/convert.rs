@@ -28,16 +28,12 @@ pub fn counts(counts: &Counts) -> RecordingCounts {
         disk_full,
         disk_fault,
         removed,
-        incomplete_frame,
-        no_frame,
         killed,
     } = counts.lost;
     let lost = [
         ("disk_full", disk_full),
         ("disk_fault", disk_fault),
         ("removed", removed),
-        ("incomplete_frame", incomplete_frame),
-        ("no_frame", no_frame),
         ("killed", killed),
     ];
     let named = |all: &[(&str, u64)]| -> BTreeMap<String, u64> {

@@ -169,11 +169,11 @@ impl Report<'_> {
             sessions: self.tally(),
             unwritten_certificates: unwritten,
             shares,
-            clock: Some(ClockHealth {
+            clock: ClockHealth {
                 tai_minus_utc_s: tai_minus_utc(),
                 times_set: self.services.machine.dataplane().clock().steps(),
-                ptp: Some(ptp),
-            }),
+                ptp,
+            },
         }
     }
 

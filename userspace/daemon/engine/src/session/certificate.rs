@@ -55,7 +55,7 @@ pub(super) fn write(
         format: Certificate::FORMAT,
         session: session.id,
         name: session.spec.name.clone(),
-        owner: Some(session.owner.clone()),
+        owner: session.owner.clone(),
         made_for: converted::is_made_for_clients(&session.spec).then_some(session.charged_to),
         generation: evidence.generation,
         boot_id: identity.boot_id.clone(),

@@ -225,7 +225,7 @@ impl VisibleSessions<'_> {
         if (is_named || living.is_err())
             && let Some(certificate) = self.archive.present(session)
         {
-            self.caller.require(Some(certificate.owner_uid()))?;
+            self.caller.require(Some(certificate.owner.uid))?;
             return Ok(Box::new(certificate));
         }
         let detail = format!("session {} still exists", self.sessions[living?].spec.name);

@@ -29,10 +29,8 @@ pub struct Certificate {
     pub session: SessionId,
     /// Its name.
     pub name: SessionName,
-    /// The owner of the session, which may read the certificate. Absent in format 1, where the
-    /// requester may.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<Who>,
+    /// The owner of the session, which may read the certificate.
+    pub owner: Who,
     /// The uid of the client for which the daemon made the session, which wanted its source in another layout.
     /// Absent for every other session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,7 +75,7 @@ pub struct Certificate {
     /// Times at which the witnesses contradicted each other.
     pub disagreements: Vec<Disagreement>,
     /// `sha256:` and the digits of the SHA-256 of the other fields in canonical form. It detects
-    /// accidents and careless edits; it is not a signature. Absent in format 1.
+    /// accidents and careless edits; it is not a signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// False in an answer sent before the certificate was on disk: a kill of the daemon or of the
@@ -97,17 +95,11 @@ fn is_yes(it: &bool) -> bool {
 }
 
 impl Certificate {
-    /// Current [`Certificate::format`]. Format 1 had no digest and no owner.
+    /// Current [`Certificate::format`].
     pub const FORMAT: u32 = 2;
     /// Most entries of [`Certificate::reconciled`]. Clients that die again and again cannot fill
     /// the daemon's memory, and the certificate fits into a packet of the attach socket.
     pub const LISTED: usize = 200;
-
-    /// User id of the session's owner.
-    #[must_use]
-    pub fn owner_uid(&self) -> u32 {
-        self.owner.as_ref().unwrap_or(&self.requester).uid
-    }
 
     /// The short form for lists.
     #[must_use]

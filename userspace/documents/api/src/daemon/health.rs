@@ -41,9 +41,8 @@ pub struct Health {
     /// Limits that users share, with their use.
     #[serde(default)]
     pub shares: Vec<ShareUse>,
-    /// The clock of send sessions; absent in the answer of an older daemon.
-    #[serde(default)]
-    pub clock: Option<ClockHealth>,
+    /// The clock of send sessions.
+    pub clock: ClockHealth,
 }
 
 /// The clock that frames and RTP timestamps of send sessions follow: the kernel's `CLOCK_TAI`.
@@ -55,9 +54,8 @@ pub struct ClockHealth {
     pub tai_minus_utc_s: u64,
     /// How often the clock was set since the daemon's start, by a millisecond or more.
     pub times_set: u64,
-    /// Facts about it from ptp4l; absent in the answer of an older daemon.
-    #[serde(default)]
-    pub ptp: Option<PtpHealth>,
+    /// Facts about it from ptp4l.
+    pub ptp: PtpHealth,
 }
 
 /// A limit that users share, with its use.

@@ -19,12 +19,12 @@ pub struct RecordingCounts {
     /// Of these, refused packets, by reason: `ring_full`, `disk_full`, `disk_fault`,
     /// `not_accepting` (it was stopped). Zeros are left out.
     pub dropped: BTreeMap<String, u64>,
-    /// Of the accepted packets, those in its files or in the frames of its files.
+    /// Of the accepted packets, those in its files.
     pub written: u64,
     /// Bytes of these packets, without the file format's own.
     pub written_bytes: u64,
     /// Of the accepted packets, those in no file, by reason: `disk_full`, `disk_fault`, `removed`,
-    /// `incomplete_frame`, `no_frame`, `killed`. Zeros are left out.
+    /// `killed`. Zeros are left out.
     pub lost: BTreeMap<String, u64>,
     /// Of the accepted packets, those not yet written.
     pub pending: u64,

@@ -16,39 +16,32 @@ use crate::text::texts;
 pub enum RecordingFormat {
     /// Each packet as it was on the wire, Ethernet header included, with its time: pcapng.
     Pcapng,
-    /// Frames as YUV4MPEG2, of recordings of older versions. A new one is refused: `onairctl export` makes such a file of recorded packets.
-    Y4m,
-    /// Frames without headers, as `y4m`.
-    Raw,
 }
 
 impl RecordingFormat {
-    /// Every format.
-    pub const ALL: [Self; 3] = [Self::Pcapng, Self::Y4m, Self::Raw];
-
     /// Extension of its files, without the dot.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Pcapng => "pcapng",
-            Self::Y4m => "y4m",
-            Self::Raw => "yuv",
         }
     }
 }
 
-texts! { RecordingFormat: Pcapng "pcapng", Y4m "y4m", Raw "raw" }
+texts! { RecordingFormat: Pcapng "pcapng" }
 
 /// The text is no [`RecordingFormat`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("give pcapng, y4m or raw")]
+#[error("give pcapng: `onairctl export` makes files of frames of it")]
 pub struct UnknownFormat;
 
 impl FromStr for RecordingFormat {
     type Err = UnknownFormat;
     fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        let found = Self::ALL.into_iter().find(|it| it.as_str() == text);
-        found.ok_or(UnknownFormat)
+        match text {
+            "pcapng" => Ok(Self::Pcapng),
+            _ => Err(UnknownFormat),
+        }
     }
 }
 
@@ -57,7 +50,7 @@ impl FromStr for RecordingFormat {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordingSpec {
-    /// File format: `pcapng`.
+    /// File format.
     pub format: RecordingFormat,
     /// Its name, and the start of its files' names. No file of that name may exist. The default is
     /// the session's name and the time.
@@ -142,14 +135,6 @@ impl RecordingSpec {
             self.split_duration_ms,
             100..=LONGEST_MS,
         );
-        if self.format != RecordingFormat::Pcapng {
-            let (packets, format) = (RecordingFormat::Pcapng, self.format);
-            let problem = format!(
-                "frames are not recorded: record {packets}, then make the file with \
-                 `onairctl export --format {format}`"
-            );
-            errors.push(SpecError::new("format", problem));
-        }
         errors
     }
 }
@@ -157,7 +142,6 @@ impl RecordingSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn recording_spec_right_and_wrong_then_each_field_named() {
@@ -166,20 +150,13 @@ mod tests {
             let errors = spec.check();
             errors.into_iter().map(|it| it.field).collect::<Vec<_>>()
         };
-        for format in ["y4m", "raw"] {
-            let spec: RecordingSpec = serde_json::from_value(json!({"format": format})).unwrap();
-            let error = spec.check().remove(0);
-            assert_eq!(error.field, "format");
-            let way = format!("onairctl export --format {format}");
-            assert!(error.problem.contains(&way), "{error:?}");
-        }
         assert!(
             fields(r#"{"format":"pcapng","name":"a","duration_ms":1e3,"size_bytes":65536,"snap_length":96}"#)
                 .is_empty()
         );
         assert_eq!(
-            fields(r#"{"format":"raw","duration_ms":0,"size_bytes":1,"snap_length":96}"#),
-            ["duration_ms", "size_bytes", "format"]
+            fields(r#"{"format":"pcapng","duration_ms":0,"size_bytes":1,"snap_length":96}"#),
+            ["duration_ms", "size_bytes"]
         );
         assert_eq!(
             fields(
@@ -190,9 +167,10 @@ mod tests {
         for json in [
             r#"{}"#,
             r#"{"format":"wav"}"#,
-            r#"{"format":"raw","name":"../a"}"#,
-            r#"{"format":"raw","nix":1}"#,
-            r#"{"format":"raw","duration_ms":-1}"#,
+            r#"{"format":"y4m"}"#,
+            r#"{"format":"pcapng","name":"../a"}"#,
+            r#"{"format":"pcapng","nix":1}"#,
+            r#"{"format":"pcapng","duration_ms":-1}"#,
         ] {
             assert!(
                 serde_json::from_str::<RecordingSpec>(json).is_err(),

@@ -23,7 +23,6 @@ struct Words {
 struct Frames {
     geometry: Geometry,
     readers_only: bool,
-    #[serde(default)]
     filled: bool,
 }
 
@@ -31,9 +30,7 @@ struct Frames {
 struct Loans {
     words: AttachmentMemory,
     quota: u32,
-    #[serde(default)]
     fills: bool,
-    #[serde(default)]
     samples: bool,
 }
 

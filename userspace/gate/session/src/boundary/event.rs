@@ -163,7 +163,6 @@ pub struct Destroy {
     /// Without users, it still waits for [`Examination::InTurn`](crate::Examination::InTurn).
     pub waits_for_turn: bool,
     /// A running session is stopped for it, and runs again if it is refused. Another stop in between stands.
-    #[serde(default)]
     pub stops: bool,
     /// Its number.
     pub ticket: Ticket<Box<Certificate>>,
@@ -207,16 +206,13 @@ pub struct Admission {
     /// Its own frames, in a send session.
     pub frames: Option<FrameMemory>,
     /// It fills the frames of a local session.
-    #[serde(default)]
     pub fills: bool,
     /// It takes some frames, not all.
-    #[serde(default)]
     pub samples: bool,
     /// Its process in the first pid namespace, if the probe watches it.
     pub watched: Option<u32>,
     /// Frames that it may have on loan.
     pub quota: u32,
     /// RTP timestamp of the last unit that it had of an earlier attachment, as it says.
-    #[serde(default)]
     pub after: Option<u32>,
 }

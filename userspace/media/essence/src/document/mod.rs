@@ -1,6 +1,7 @@
 //! Building blocks of the documents of all essences.
 
 pub mod invalid;
+pub mod objects;
 pub mod rows;
 pub mod whole;
 pub(crate) mod words;

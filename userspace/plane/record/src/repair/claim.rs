@@ -6,7 +6,6 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use onair_api::RecordingFormat;
 use onair_disk::{Unfit, open_regular};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
@@ -46,8 +45,6 @@ pub(super) enum NotOurs {
     Version(u32),
     #[error("it belongs to a recording named {0}")]
     Name(RecordName),
-    #[error("it is {0}, recorded by an older version: this one repairs packets only")]
-    Format(RecordingFormat),
     #[error("it says that the recording has ended")]
     Ended,
     #[error("{0} already exists and belongs to another recording")]
@@ -87,9 +84,6 @@ impl Claim {
         }
         if manifest.stage != Stage::Recording {
             return Err(NotOurs::Ended);
-        }
-        if manifest.format != RecordingFormat::Pcapng {
-            return Err(NotOurs::Format(manifest.format));
         }
         let finished = folder.join(&complete);
         if finished.symlink_metadata().is_ok() {

@@ -218,10 +218,7 @@ fn repair_foreign_and_hostile_things_then_left_alone_and_named() {
     .unwrap();
     fs::write(
         path.join("frames.json.part"),
-        manifest(&|it| {
-            it["name"] = "frames".into();
-            it["format"] = "y4m".into();
-        }),
+        manifest(&|it| it["format"] = "y4m".into()),
     )
     .unwrap();
     fs::write(

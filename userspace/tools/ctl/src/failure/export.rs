@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jpeg_encoder::EncodingError;
-use onair_api::RecordingFormat;
 use onair_pixels::NoFrames;
 use onair_pixels::export::NotWritten;
 use onair_sdp::{NoFormat, NoneChosen, SdpError};
@@ -33,15 +32,7 @@ pub(crate) enum ExportError {
     NoManifest(PathBuf),
     #[error("recording {0} has not ended: stop it with `onairctl record stop {0}`")]
     Running(String),
-    #[error("recording {name} is {format}: only packets are exported")]
-    NoPackets {
-        name: String,
-        format: RecordingFormat,
-    },
-    #[error(
-        "the manifest of {0} does not have the session's format, as those of older versions: \
-         describe the stream with --sdp"
-    )]
+    #[error("the manifest of {0} has no session: describe the stream with --sdp")]
     NoFormat(String),
     #[error("the manifest of {name} has an invalid session format: {error}")]
     Format {

@@ -174,7 +174,7 @@ pub(crate) fn recorded(
     spec.session = Some(SessionLabel {
         id: "1".into(),
         name: "cam1".into(),
-        spec: Some(session),
+        spec: session,
     });
     change(&mut spec);
     let recording = Recording::start(spec).unwrap();
@@ -495,11 +495,9 @@ fn export_of_a_manifest_that_does_not_do_then_refused_by_reason() {
             "has not ended",
             &(|it: &mut Value| it["stage"] = "recording".into()) as &dyn Fn(&mut Value),
         ),
-        ("take is y4m: only packets", &|it| {
-            it["format"] = "y4m".into()
-        }),
+        ("unknown variant `y4m`", &|it| it["format"] = "y4m".into()),
         ("describe the stream with --sdp", &|it| {
-            it["session"]["spec"] = Value::Null
+            it["session"] = Value::Null
         }),
         ("invalid session format", &|it| {
             it["session"]["spec"]["video"]["depth"] = 9.into()

@@ -4,7 +4,7 @@ use onair_api::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
 
 use crate::support::documents::{
-    AT, all_in, blocker, certificate, health, listed, reading, session, who,
+    AT, all_in, blocker, certificate, clock, health, listed, reading, session, who,
 };
 use crate::support::played::Played;
 
@@ -352,7 +352,7 @@ fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
                 "pollers": ["p0", "p1", "p2"], "steering": "hand_over", "rx_packets": 1, "tx_packets": 2,
                 "rx_missed": 3, "rx_handed_over": 77, "rx_unclaimed": 4}],
             "pollers": [{"name": "p0", "core": 1, "idle": "adaptive", "alive": true, "sessions": 0}]},
-        "sessions": {"running": 2}});
+        "sessions": {"running": 2}, "clock": clock()});
     let ran = Played::document(503, &health).run("health");
     assert_eq!(ran.code, 1, "{ran:?}");
     all_in(

@@ -37,7 +37,7 @@ pub(super) fn write(
         format: Certificate::FORMAT,
         session,
         name: name.clone(),
-        owner: Some(owner.clone()),
+        owner: owner.clone(),
         made_for: None,
         generation: evidence.generation,
         boot_id: "boot".into(),

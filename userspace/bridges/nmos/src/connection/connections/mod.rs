@@ -295,7 +295,7 @@ impl Connections {
                 continue;
             }
             give_way().await;
-            let staged = match Patch::read_text(side, &body) {
+            let staged = match Patch::read(side, &body) {
                 Ok(patch) => self.stage(&name, (patch, now)).await,
                 Err(refusal) => Err(refusal),
             };

@@ -117,7 +117,7 @@ impl Plant {
     async fn activate(&self, mut body: Value) -> (u16, Vec<Value>) {
         body["activation"] = json!({"mode": "activate_immediate"});
         let side = self.side();
-        let patch = Patch::read(side, body).expect("a patch");
+        let patch = Patch::read(side, body.to_string()).expect("a patch");
         let done = self.connections.patch(side, &self.id, patch).await;
         let status = done.map_or_else(|refusal| refusal.status().as_u16(), |_| 200);
         let mut asked = std::mem::take(&mut self.daemon.lock().unwrap().asked);

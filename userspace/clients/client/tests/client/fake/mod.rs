@@ -321,16 +321,9 @@ fn answer(
     let response = match request {
         Request::Hello(hello) => {
             assert_eq!(hello.protocol, PROTOCOL);
-            let (protocol, daemon) = (PROTOCOL, "fake 1".into());
             Welcome {
-                protocol,
-                daemon,
-                tags: true,
-                layouts: true,
-                groups: true,
-                resumes: true,
-                local: true,
-                samples: false,
+                protocol: PROTOCOL,
+                daemon: "fake 1".into(),
             }
             .into()
         }

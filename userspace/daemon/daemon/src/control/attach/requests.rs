@@ -11,6 +11,7 @@ use onair_api::{
 };
 use onair_engine::inputs::{AttachAction, ConnectionId};
 use onair_engine::services::reply::Reply;
+use onair_essence::objects::Objects;
 use onair_ipc::message::{
     Abort, AttachRequest, Create, Created, Destroy, Destroyed, Detach, Detached, Flush, Flushed,
     Hello, ListMembers, Members, PROTOCOL_MISMATCH, PROTOCOLS, Proved, Refused, Request, Response,
@@ -19,6 +20,7 @@ use onair_ipc::message::{
 use onair_probe::Probe;
 use onair_settings::access::authority::Authority;
 use onair_settings::access::peer::Peer;
+use serde::Deserialize as _;
 use tokio::sync::mpsc;
 
 use super::places::Places;
@@ -103,12 +105,6 @@ fn welcome(hello: &Hello, spoken: RangeInclusive<u32>) -> Handled {
         let welcome = Welcome {
             protocol: hello.protocol,
             daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
-            tags: true,
-            layouts: true,
-            groups: true,
-            resumes: true,
-            local: true,
-            samples: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }
@@ -148,7 +144,7 @@ impl Connection {
             .authority
             .admit(&self.peer, Access::ThisSession(Right::Create))?;
         let _operation = self.shutdown.begin_operation()?;
-        let document: NewSessionDocument = serde_json::from_value(create.spec)
+        let document = NewSessionDocument::deserialize(Objects(create.spec))
             .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))?;
         let session = Box::new(NewSession::try_from(document)?);
         let connection = self.id;

@@ -104,7 +104,7 @@ mod tests {
     use super::super::wire::{Packet, receive_named};
     use super::*;
 
-    const HELLO: &[u8] = br#"{"type":"hello","protocol":2,"library":"x","sites":true}"#;
+    const HELLO: &[u8] = br#"{"type":"hello","protocol":4,"library":"x","sites":true}"#;
     const ATTACH: &str = r#"{"type":"attach","session":"cam"}"#;
 
     /// A connection of this process, which was opened by its number.

@@ -1,10 +1,10 @@
 //! Documents in the form of the real daemon.
 
 use onair_api::{
-    AttachmentState, AttachmentView, Blocker, BlockerKind, Certificate, Counts, Dataplane, Health,
-    HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState, Reading, Says,
-    SessionCounters, SessionName, SessionTally, SessionView, Step, StepName, Timestamp, Verdict,
-    Versions, Via, WaitsIn, Who, Witness, WordOf,
+    AttachmentState, AttachmentView, Blocker, BlockerKind, Certificate, ClockHealth, Counts,
+    Dataplane, Health, HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState,
+    PtpHealth, PtpState, Reading, Says, SessionCounters, SessionName, SessionTally, SessionView,
+    Step, StepName, Timestamp, Verdict, Versions, Via, WaitsIn, Who, Witness, WordOf,
 };
 use onair_settings::access::authority::Caller;
 
@@ -88,7 +88,7 @@ pub(crate) fn certificate(
 ) -> Certificate {
     Certificate {
         format: Certificate::FORMAT,
-        owner: None,
+        owner: caller.who.clone(),
         made_for: None,
         digest: None,
         durable: true,
@@ -152,7 +152,11 @@ pub(crate) fn health(ready: bool) -> Health {
         sessions: SessionTally::default(),
         unwritten_certificates: 0,
         shares: Vec::new(),
-        clock: None,
+        clock: ClockHealth {
+            tai_minus_utc_s: 0,
+            times_set: 0,
+            ptp: PtpHealth::empty(PtpState::Off, None),
+        },
     }
 }
 

@@ -42,9 +42,6 @@ pub struct Poller {
     /// Adaptive: longest sleep if nothing wakes the poller, and on AF_PACKET while packets come.
     #[serde(default = "nap_us")]
     pub nap_us: u64,
-    /// Without effect: `onair-convert` converts, a process of its own. The daemon says so at its start.
-    #[serde(default)]
-    pub converts: bool,
     /// Room for sessions, in percent of its core ([plan.md](plan.md#admission)); 0: no limit. Users
     /// share it as [limits](#limits).
     #[serde(default = "capacity_percent")]

@@ -50,8 +50,6 @@ pub struct Limits {
     pub process_percent: u32,
     /// Snapshots at a time. One takes 16 MiB and about six frames.
     pub snapshots: usize,
-    /// Without effect: each converted session has its own `onair-convert`. The daemon says so at its start.
-    pub converters: usize,
     /// Frames and waiting packets of all sessions. Receive sessions need 2 + `quota` × `max_attachments`
     /// frames, send sessions `quota`.
     pub frame_memory_mb: u64,
@@ -76,7 +74,6 @@ impl Default for Limits {
             uid_percent: 80,
             process_percent: 50,
             snapshots: 4,
-            converters: 1,
             frame_memory_mb: 4096,
             trace_kb: 128,
             http_connections: 128,
@@ -96,7 +93,6 @@ impl Limits {
         within(UID_KEY, self.uid_percent, 1..=100)?;
         within(PROCESS_KEY, self.process_percent, 1..=100)?;
         within("limits.snapshots", self.snapshots, 1..=64)?;
-        within("limits.converters", self.converters, 1..=64)?;
         within("limits.frame_memory_mb", self.frame_memory_mb, 1..=1 << 24)?;
         within("limits.trace_kb", self.trace_kb, 0..=65_536)?;
         within("limits.http_connections", self.http_connections, 1..=4096)?;

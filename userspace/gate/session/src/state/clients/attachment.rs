@@ -28,10 +28,8 @@ pub struct Attachment {
     /// Frames of its own; send sessions only.
     pub frames: Option<FrameMemory>,
     /// It fills the frames of a local session, which the others read.
-    #[serde(default)]
     pub fills: bool,
     /// It takes some frames, not all.
-    #[serde(default)]
     pub samples: bool,
     /// Its process in the first pid namespace, if the probe watches it.
     pub watched: Option<u32>,

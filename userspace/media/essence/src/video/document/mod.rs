@@ -165,7 +165,7 @@ impl fmt::Display for VideoDocument {
     }
 }
 
-/// Default values stay out: documents of older versions read the same.
+/// Default values stay out.
 impl From<VideoStream> for VideoDocument {
     fn from(video: VideoStream) -> Self {
         fn other<T: PartialEq>(value: T, default: T) -> Option<T> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use onair_api::{RecordingFormat, SessionSpec};
+use onair_api::SessionSpec;
 use onair_essence::media_time::RtpClock;
 use onair_essence::rtp::PayloadTypes;
 use onair_pixels::FrameStream;
@@ -102,10 +102,10 @@ fn exporter(
     }
     let manifest = manifest()?;
     let name = manifest.name.to_string();
-    let document = manifest.session.and_then(|it| it.spec);
-    let document = document.ok_or_else(|| ExportError::NoFormat(name.clone()))?;
-    let spec: SessionSpec =
-        serde_json::from_value(document).map_err(|error| ExportError::Format { name, error })?;
+    let session = manifest.session;
+    let session = session.ok_or_else(|| ExportError::NoFormat(name.clone()))?;
+    let spec: SessionSpec = serde_json::from_value(session.spec)
+        .map_err(|error| ExportError::Format { name, error })?;
     let stream = FrameStream {
         format: &spec.format,
         payload_types: spec.flow.payload_types(),
@@ -217,13 +217,8 @@ fn read(path: &Path) -> Result<Manifest, ExportError> {
         let path = path.to_owned();
         ExportError::Manifest { path, error }
     })?;
-    let name = manifest.name.to_string();
     if manifest.stage == Stage::Recording {
-        return Err(ExportError::Running(name));
-    }
-    let format = manifest.format;
-    if format != RecordingFormat::Pcapng {
-        return Err(ExportError::NoPackets { name, format });
+        return Err(ExportError::Running(manifest.name.to_string()));
     }
     Ok(manifest)
 }

@@ -14,18 +14,11 @@ use crate::args::Options;
 use crate::failure::Failure;
 use crate::failure::pipe::PipeFailure;
 
-/// Passes the units of a group on until something ends it, and sums up. `absent`: there is no session of that name.
-pub(super) fn run(
-    pipe: &Pipe,
-    client: &Client,
-    options: &Options,
-    absent: Error,
-) -> Result<u8, Failure> {
+/// Passes the units of a group on until something ends it, and sums up.
+pub(super) fn run(pipe: &Pipe, client: &Client, options: &Options) -> Result<u8, Failure> {
     let name = pipe.session.to_string();
     let group = client.attach_group(&name).map_err(|error| match error {
         Error::Refused { code, .. } if code == "no_such_group" => PipeFailure::NoSuch(name.clone()),
-        // An older daemon, which has groups for operators alone.
-        Error::Protocol(_) => PipeFailure::Session(absent),
         error => PipeFailure::Session(error),
     })?;
     if pipe.send || !matches!(pipe.format, Piping::Frames(PipeFile::Nut)) {

@@ -117,9 +117,9 @@ impl Pipe {
             Piping::Stream(form) => stream::run(self, &client, form, options),
         };
         match of_session {
-            Err(Failure::Pipe(PipeFailure::Session(
-                absent @ (Error::NoSession { .. } | Error::Stale),
-            ))) => group::run(self, &client, options, absent),
+            Err(Failure::Pipe(PipeFailure::Session(Error::NoSession { .. } | Error::Stale))) => {
+                group::run(self, &client, options)
+            }
             other => other,
         }
     }

@@ -108,7 +108,7 @@ fn about(proof: &Certificate) -> String {
     about.add("issued", proof.issued_at);
     about.add("operation", operation);
     about.add("asked by", &proof.requester);
-    about.add("owner", or_dash(proof.owner.as_ref()));
+    about.add("owner", &proof.owner);
     about.add("generation", proof.generation);
     if let Some(before) = &proof.stopped_before {
         about.add(

@@ -50,12 +50,8 @@ pub(crate) fn render(health: &Health) -> String {
             health.dataplane.backend, health.dataplane.dpdk
         ),
     );
-    if let Some(clock) = &health.clock {
-        about.add("clock", self::clock(clock));
-        if let Some(ptp) = &clock.ptp {
-            about.add_cell("PTP", ptp_cell(ptp));
-        }
-    }
+    about.add("clock", clock(&health.clock));
+    about.add_cell("PTP", ptp_cell(&health.clock.ptp));
     let mut text = about.print();
     if !health.problems.is_empty() {
         text += &heading("Problems:");

@@ -32,12 +32,8 @@ pub(crate) fn text(sessions: &[ListedSession], health: &Health, live: Option<Liv
         text += &format!(", sorted by {}", live.order);
     }
     text.push('\n');
-    if let Some(clock) = &health.clock {
-        text += &format!("clock: {}\n", health::clock(clock));
-        if let Some(ptp) = &clock.ptp {
-            text += &format!("PTP: {}\n", printable(&health::ptp(ptp)));
-        }
-    }
+    text += &format!("clock: {}\n", health::clock(&health.clock));
+    text += &format!("PTP: {}\n", printable(&health::ptp(&health.clock.ptp)));
     for problem in &health.problems {
         text += &format!("{}\n", printable(problem));
     }

@@ -116,7 +116,7 @@ fn indented(text: &str, width: usize) -> String {
     lines + "\n"
 }
 
-/// The problem, in a sentence; of an older daemon, its kind.
+/// The problem, in a sentence; of a listed session alone, its kind.
 fn wrong(session: &ListedSession) -> Option<String> {
     let view = session.view.as_ref();
     let of_signal = view.and_then(|it| it.signal.as_ref()?.reason.clone());

@@ -34,13 +34,17 @@ pub(crate) fn listed() -> Value {
         "of_a_later_version": true})
 }
 
+pub(crate) fn clock() -> Value {
+    json!({"tai_minus_utc_s": 37, "times_set": 0, "ptp": {"state": "off"}})
+}
+
 pub(crate) fn health(ready: bool) -> Value {
     json!({"status": if ready { "degraded" } else { "probe_blind" }, "live": true, "ready": ready,
         "problems": ["the probe does not see: no permission"], "version": "0.1.0", "pid": 5,
         "boot_id": "b", "started_at": AT, "uptime_ms": 1,
         "probe": {"mode": "required", "state": "blind", "reason": null, "canary_at": null, "files": []},
         "dataplane": {"backend": "ring", "dpdk": "22.11", "hugepages": false, "ports": [], "pollers": []},
-        "sessions": {}})
+        "sessions": {}, "clock": clock()})
 }
 
 pub(crate) fn blocker() -> Value {
@@ -55,7 +59,7 @@ pub(crate) fn reading() -> Value {
 }
 
 pub(crate) fn certificate() -> Value {
-    json!({"format": 1, "session": "6920a1c300000001", "name": "cam1", "generation": 3,
+    json!({"format": 2, "session": "6920a1c300000001", "name": "cam1", "owner": who(), "generation": 3,
         "boot_id": "b007", "versions": {"onaird": "0.1.0", "dpdk": "22.11", "kernel": "6.18"},
         "probe": {"mode": "required", "state": "watching", "reason": null, "canary_at": AT,
             "files": [{"path": "/usr/bin/player", "device": 1, "inode": 42, "build_id": null, "sites": []}]},

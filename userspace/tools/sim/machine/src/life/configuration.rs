@@ -55,7 +55,7 @@ pub(super) fn dataplane() -> DataplaneConfig {
 
 /// The configuration of it, with `more`.
 pub(super) fn config(more: &str) -> Config {
-    let text = "[[poller]]\nname = \"p0\"\nconverts = true\n[[poller]]\nname = \"p1\"\n\
+    let text = "[[poller]]\nname = \"p0\"\n[[poller]]\nname = \"p1\"\n\
                 [[port]]\nname = \"a\"\ndevice = \"\"\npollers = [\"p0\", \"p1\"]\n\
                 [[port]]\nname = \"b\"\ndevice = \"\"\npoller = \"p1\"\n\
                 [[port]]\nname = \"c\"\ndevice = \"\"\npoller = \"p0\"\n";

@@ -4,8 +4,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use onair_api::{Problem, ProblemCode, SpecError};
+use onair_essence::objects::Objects;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::control::http::limits::Limits;
 use crate::control::http::refusal::Refusal;
@@ -74,7 +74,7 @@ async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes,
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let json = &mut serde_json::Deserializer::from_slice(bytes);
-    let document = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
+    let document = serde_path_to_error::deserialize(Objects(&mut *json)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         if !inner.is_data() {
@@ -89,44 +89,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         Refusal(Problem::new(ProblemCode::InvalidRequest, detail).with_errors(vec![problem]))
     })?;
     json.end().map_err(|error| not_json(&error))?;
-    let shape = serde_json::from_slice(bytes).map_err(|error| not_json(&error))?;
-    match list_in(&shape) {
-        None => Ok(document),
-        Some(path) => {
-            let error = SpecError::new(path, "expected an object, found a list");
-            let problem = Problem::new(ProblemCode::InvalidRequest, error.to_string());
-            Err(Refusal(problem.with_errors(vec![error])))
-        }
-    }
-}
-
-/// The only fields that are lists of texts, and of objects.
-const LISTS: [&str; 2] = ["sources", "did_sdid"];
-const OF_OBJECTS: [&str; 2] = ["sessions", "notes"];
-
-/// Where the body has a list besides these, if anywhere. Serde accepts a list of an object's values,
-/// in the order of the fields, for the object.
-fn list_in(value: &Value) -> Option<String> {
-    match value {
-        Value::Array(_) => Some(String::new()),
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            if LISTS.contains(&name.as_str()) && value.is_array() {
-                return None;
-            }
-            if let (true, Value::Array(objects)) = (OF_OBJECTS.contains(&name.as_str()), value) {
-                let mut found = objects.iter().map(list_in).zip(0..);
-                return found.find_map(|(rest, at)| {
-                    let path = format!("{name}[{at}].{}", rest?);
-                    Some(path.trim_end_matches('.').to_owned())
-                });
-            }
-            list_in(value).map(|rest| match rest.as_str() {
-                "" => name.clone(),
-                rest => format!("{name}.{rest}"),
-            })
-        }),
-        _ => None,
-    }
+    Ok(document)
 }
 
 fn not_json(error: &serde_json::Error) -> Refusal {
