@@ -1,6 +1,6 @@
 //! `onair-nmos` before the daemon of a rig, and a controller of its plant.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
 use std::process::Stdio;
@@ -70,6 +70,17 @@ impl Node {
         Ok(node)
     }
 
+    /// The most bytes of memory that it has had.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.actor.pid()))?;
+        let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|it| it.split_whitespace().next());
+        Ok(kib.context("VmHWM")?.parse::<u64>()? << 10)
+    }
+
     /// Ends it by SIGTERM.
     pub fn end(mut self) -> Result<()> {
         self.actor.running().signal(rustix::process::Signal::TERM)?;
@@ -79,7 +90,59 @@ impl Node {
     }
 }
 
+/// A controller's WebSocket.
+#[derive(Debug)]
+pub struct Socket(BufReader<TcpStream>);
+
+impl Socket {
+    /// Sends a text of 126 to 65,535 bytes, and waits for one.
+    pub fn ask(&mut self, text: &str) -> Result<Vec<u8>> {
+        // A mask of zeros: RFC 6455 §5.2.
+        let mut frame = vec![0x81, 0x80 | 126];
+        frame.extend(u16::try_from(text.len())?.to_be_bytes());
+        frame.extend([0; 4]);
+        frame.extend(text.as_bytes());
+        self.0.get_mut().write_all(&frame)?;
+        loop {
+            let mut head = [0; 2];
+            self.0.read_exact(&mut head)?;
+            let mut length = [0; 8];
+            match head[1] {
+                126 => self.0.read_exact(&mut length[6..])?,
+                127 => self.0.read_exact(&mut length)?,
+                short => length[7] = short,
+            }
+            let mut message = vec![0; usize::try_from(u64::from_be_bytes(length))?];
+            self.0.read_exact(&mut message)?;
+            match head[0] {
+                // The last frame of a message, and a text in one.
+                0x80 | 0x81 => return Ok(message),
+                0x88 => bail!("the socket is closed"),
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Controller {
+    /// A WebSocket of IS-12.
+    pub fn socket(&self) -> Result<Socket> {
+        let mut stream = TcpStream::connect(self.0)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        write!(
+            stream,
+            "GET /x-nmos/ncp/v1.0 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )?;
+        let mut input = BufReader::new(stream);
+        let (mut head, mut line) = (String::new(), String::new());
+        while input.read_line(&mut line)? > 2 {
+            head.push_str(&std::mem::take(&mut line));
+        }
+        ensure!(head.starts_with("HTTP/1.1 101"), "{head}");
+        Ok(Socket(input))
+    }
+
     /// The status and the document of an answer; text that is no JSON is a string.
     pub fn request(&self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
         let mut stream = TcpStream::connect(self.0)?;

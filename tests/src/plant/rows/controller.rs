@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{SessionState, Source};
-use onair_stage::{Backend, Control, Deadline, Raster, send, until, wait_for};
+use onair_stage::{Backend, Control, Raster, send, wait_for};
 use serde_json::{Value, json};
 
 use super::{monitor, on_air};
@@ -18,6 +18,9 @@ use crate::plant::site::{Plant, STUDIO, UDP};
 
 /// A registry forgets a node that has said nothing for so long (IS-04, Behaviour: Registration).
 const FORGETS: Duration = Duration::from_secs(12);
+
+/// `MemoryMax` of the unit `onair-nmos`.
+const MEMORY: u64 = 512 << 20;
 
 /// The description of the camera of a group, as its maker gives it to the controller.
 fn description(number: u8) -> String {
@@ -283,31 +286,57 @@ pub(super) fn heartbeats(backend: Backend) -> Result<String> {
     }
     let registry = Registry::start()?;
     let node = Node::start_with(plant.host(), &registry.setting())?;
-    wait_for("the first heartbeats", 20, || Ok(registry.count() >= 2))?;
-    let unknown = |at: u32| json!({"id": format!("00000000-0000-4000-8000-{at:012}"), "params": enabled(true)});
+    wait_for("the first heartbeat", 20, || Ok(registry.count() >= 1))?;
+    // Small objects are much more than their text once they are read.
+    let params = json!({"transport_params": vec![json!({"a": 0}); 16]});
+    let unknown =
+        |at: u32| json!({"id": format!("00000000-0000-4000-8000-{at:012}"), "params": params});
     let bulk = json!((0..4096).map(unknown).collect::<Vec<_>>());
-    let controller = *node;
-    thread::scope(|scope| {
-        let all: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    controller.request("POST", "/x-nmos/connection/v1.1/bulk/receivers", &bulk)
-                })
-            })
-            .collect();
-        all.into_iter()
-            .try_for_each(|it| took(it.join().map_err(|_| anyhow::anyhow!("a panic"))??).map(drop))
+    let command = json!({"handle": 1, "oid": 3, "methodId": {"level": 1, "index": 1}, "arguments": {"id": {"level": 3, "index": 2}}});
+    let commands = json!({"messageType": 0, "commands": vec![command; 256]}).to_string();
+    let (controller, beats) = (*node, registry.count());
+    let is_over = || registry.count() >= beats + 2 || registry.longest_silence() >= FORGETS;
+    let post = || -> Result<usize> {
+        let path = "/x-nmos/connection/v1.1/bulk/receivers";
+        let answers = took(controller.request("POST", path, &bulk)?)?;
+        let all = answers.as_array().context("answers")?;
+        ensure!(all.iter().all(|it| it["code"] == 404), "{}", all[0]);
+        Ok(all.len())
+    };
+    let ask = || -> Result<usize> {
+        let (mut socket, mut answers) = (controller.socket()?, 0);
+        while !is_over() {
+            socket.ask(&commands)?;
+            answers += 1;
+        }
+        Ok(answers)
+    };
+    let get = || -> Result<usize> {
+        let mut answers = 0;
+        while !is_over() {
+            took(controller.get("/x-nmos/node/v1.3/receivers")?)?;
+            answers += 1;
+        }
+        Ok(answers)
+    };
+    let done = thread::scope(|scope| {
+        let all = (0..16).map(|_| scope.spawn(ask)).collect::<Vec<_>>();
+        let all = all.into_iter().chain((0..4).map(|_| scope.spawn(post)));
+        let all = all.chain([scope.spawn(get)]).collect::<Vec<_>>();
+        let all = all.into_iter().map(|it| it.join());
+        all.map(|it| it.map_err(|_| anyhow::anyhow!("a panic"))?)
+            .collect::<Result<Vec<usize>>>()
     })?;
-    until("heartbeats after it", Deadline::seconds(20), || {
-        let silence = registry.longest_silence();
-        ensure!(silence < FORGETS, "no heartbeat for {silence:?}");
-        Ok((registry.count() >= 4).then_some(()))
-    })?;
-    let silence = registry.longest_silence();
+    let (silence, memory) = (registry.longest_silence(), node.peak_memory()?);
+    ensure!(silence < FORGETS, "no heartbeat for {silence:?}");
+    ensure!(memory < MEMORY / 2, "{} MiB of memory", memory >> 20);
     node.end()?;
     Ok(format!(
-        "at most {} s without a heartbeat",
-        silence.as_secs()
+        "at most {} s without a heartbeat, {} MiB, {} documents and {} messages answered meanwhile",
+        silence.as_secs(),
+        memory >> 20,
+        done[20],
+        done[..16].iter().sum::<usize>()
     ))
 }
 

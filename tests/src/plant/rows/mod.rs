@@ -153,7 +153,7 @@ pub const ROWS: &[Row] = &[
     ),
     slow(
         "heartbeats",
-        "sends 4,096 unknown ids by bulk, and the registry keeps the node",
+        "sends 4,096 unknown ids by bulk and floods 16 WebSockets, and the registry keeps the node",
         controller::heartbeats,
     ),
     quick(

@@ -1,11 +1,16 @@
 //! A request with its body, read within limits.
 
-use axum::body::{HttpBody as _, to_bytes};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
+use http_body_util::{BodyExt as _, Limited};
 use tokio::time::timeout;
 
 use crate::limits::Limits;
 use crate::peers::PeerPlace;
+
+/// The bytes of a body that have to come in [`Limits::body_time`], with which the time begins anew: a body's turns between
+/// much other work of its address may take longer than its client needs.
+const PART: usize = 64 << 10;
 
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +40,28 @@ pub async fn whole(request: Request, limits: &Limits) -> Result<Request, BodyErr
     if let Some(place) = head.extensions.get_mut::<PeerPlace>().filter(|_| most > 0) {
         *place = place.with_body(most).await;
     }
-    let bytes = timeout(limits.body_time, to_bytes(body, limits.body)).await;
-    let bytes = bytes.map_err(|_| BodyError::Late)?;
-    let bytes = bytes.map_err(|source| BodyError::Large {
-        most: limits.body,
-        source,
-    })?;
+    let mut body = Limited::new(body, limits.body);
+    let (mut bytes, mut is_whole) = (Vec::new(), false);
+    while !is_whole {
+        let more = timeout(limits.body_time, part(&mut body, &mut bytes)).await;
+        is_whole = more.map_err(|_| BodyError::Late)?.map_err(|source| {
+            let most = limits.body;
+            BodyError::Large { most, source }
+        })?;
+    }
     Ok(Request::from_parts(head, bytes.into()))
+}
+
+/// Reads a part. Whether it was the last one.
+async fn part(body: &mut Limited<Body>, bytes: &mut Vec<u8>) -> Result<bool, axum::Error> {
+    let enough = bytes.len() + PART;
+    while bytes.len() < enough {
+        let Some(frame) = body.frame().await else {
+            return Ok(true);
+        };
+        if let Ok(data) = frame.map_err(axum::Error::new)?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(false)
 }

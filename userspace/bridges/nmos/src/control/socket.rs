@@ -51,12 +51,6 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     None => Ok(()),
                 }
             }
-            _ = pings.tick() => {
-                if !std::mem::replace(&mut is_heard, false) {
-                    return;
-                }
-                socket.stream.send(Message::ping("")).await
-            }
             message = socket.stream.next() => {
                 is_heard = true;
                 match message {
@@ -68,6 +62,13 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     }
                     None => return,
                 }
+            }
+            // After what has come: a client is not deaf because its turn was late.
+            _ = pings.tick() => {
+                if !std::mem::replace(&mut is_heard, false) {
+                    return;
+                }
+                socket.stream.send(Message::ping("")).await
             }
         };
         if sent.is_err() {
