@@ -2,7 +2,8 @@
 //!
 //! Of each session a [`ConnectionState`] is what controllers have asked for. What *is* comes from the daemon at each look, so that a
 //! session that an operator changes is shown as it is. Requests about one session take turns (its `turn`): a second PATCH
-//! waits until the first is carried out, and reads see what was before. Requests about several sessions go beside each
+//! waits until the first is carried out, and reads see what was `before`: what the daemon has changed already is shown once
+//! the activation is over. Requests about several sessions go beside each
 //! other; those of one bulk request, or of one time, are activated together ([`carry_out`]).
 
 mod look;
@@ -11,7 +12,7 @@ pub(super) mod scheduled;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -74,6 +75,10 @@ struct Shared {
 struct Entry {
     state: Option<ConnectionState>,
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// The session before the activation that is under way.
+    before: Weak<Look>,
+    /// How many activations are over.
+    activations: u64,
 }
 
 impl Entry {
@@ -93,7 +98,7 @@ fn of_side(facts: Option<&Facts>, side: Side) -> impl Iterator<Item = &SessionVi
 /// Parameters that may become active.
 #[derive(Debug)]
 struct ReadyActivation {
-    look: Look,
+    look: Arc<Look>,
     staged: Staged,
     scheduled: Option<Scheduled>,
     /// It was scheduled before the request, and is not any more.
@@ -208,6 +213,15 @@ impl Connections {
 
     /// Does `what` with the connection of a session.
     fn with<T>(&self, view: &SessionView, what: impl FnOnce(&mut ConnectionState) -> T) -> T {
+        self.with_entry(view, |state, _, _| what(state))
+    }
+
+    /// As [`Self::with`], with the session before the activation that is under way, and how many are over.
+    fn with_entry<T>(
+        &self,
+        view: &SessionView,
+        what: impl FnOnce(&mut ConnectionState, &mut Weak<Look>, &mut u64) -> T,
+    ) -> T {
         let number = self.facts().map_or(0, |it| it.number);
         let mut states = self.states();
         let entry = states.entry(view.name.clone()).or_default();
@@ -218,7 +232,11 @@ impl Connections {
             .state
             .get_or_insert_with(|| ConnectionState::of(view, number));
         state.session = view.id;
-        what(state)
+        what(state, &mut entry.before, &mut entry.activations)
+    }
+
+    fn activations(&self, name: &SessionName) -> u64 {
+        self.states().get(name).map_or(0, |it| it.activations)
     }
 
     /// The part of a session and its connection that `shown` selects.
@@ -226,12 +244,22 @@ impl Connections {
         &self,
         side: Side,
         id: &str,
-        shown: impl FnOnce(&ConnectionState, &SessionView, &[Interface]) -> Value,
+        shown: impl Fn(&ConnectionState, &SessionView, &[Interface]) -> Value,
     ) -> Result<Value, Refusal> {
-        let look = self.look(&self.name(side, id)?).await?;
-        Ok(self.with(&look.view, |state| {
-            shown(state, &look.view, &look.interfaces)
-        }))
+        let name = self.name(side, id)?;
+        loop {
+            let over = self.activations(&name);
+            let look = self.look(&name).await?;
+            let (now_over, value) = self.with_entry(&look.view, |state, before, over| {
+                let before = before.upgrade();
+                let look = before.as_deref().unwrap_or(&look);
+                (*over, shown(state, &look.view, &look.interfaces))
+            });
+            // What an activation that ended meanwhile has changed is not in an older look.
+            if now_over == over {
+                return Ok(value);
+            }
+        }
     }
 
     /// The description of a sender.
@@ -309,7 +337,7 @@ impl Connections {
                     answers[at].1 = Ok(true);
                 }
                 Ok((staged, None | Some(Wanted::Nothing))) => {
-                    changed.extend(staged.was_scheduled.then_some(staged.look.view));
+                    changed.extend(staged.was_scheduled.then(|| staged.look.view.clone()));
                 }
             }
         }
@@ -354,7 +382,7 @@ impl Connections {
         let (staged, was_scheduled) = staged;
         let scheduled = None;
         let ready = ReadyActivation {
-            look,
+            look: Arc::new(look),
             staged,
             scheduled,
             was_scheduled,
@@ -384,6 +412,11 @@ impl Connections {
         all: &[ReadyActivation],
         at: Option<Tai>,
     ) -> Vec<Result<ActivationShown, Refusal>> {
+        for ready in all {
+            let mut states = self.states();
+            let entry = states.entry(ready.look.view.name.clone()).or_default();
+            entry.before = Arc::downgrade(&ready.look);
+        }
         let plans = all.iter().map(|it| {
             let plan = it.staged.plan(&it.look.view, &it.look.interfaces);
             (&it.look.view, plan)
@@ -429,7 +462,11 @@ impl Connections {
         };
         let before = self.facts().map_or(0, |it| it.number);
         let active = Active::new(ready.staged.clone(), shown.clone(), (view, before));
-        self.with(view, |state| state.activate(active));
+        self.with_entry(view, |state, look_before, activations| {
+            state.activate(active);
+            *look_before = Weak::new();
+            *activations += 1;
+        });
         self.0.changes.send_modify(|it| *it += 1);
         shown
     }

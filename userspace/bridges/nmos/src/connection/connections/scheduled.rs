@@ -1,7 +1,7 @@
 //! Activations at a time.
 
 use std::collections::BTreeSet;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -115,7 +115,7 @@ impl Connections {
                 match look {
                     Err(error) => failed.push((begun, error)),
                     Ok(look) => ready.push(ReadyActivation {
-                        look,
+                        look: Arc::new(look),
                         staged: begun.1,
                         scheduled: Some(begun.2),
                         was_scheduled: true,
@@ -126,7 +126,8 @@ impl Connections {
             let done = self.activate(&ready, Some(at)).await;
             for (ready, done) in ready.into_iter().zip(done) {
                 if let (Some(scheduled), Err(error)) = (ready.scheduled, done) {
-                    failed.push(((ready.look.view.name, ready.staged, scheduled), error));
+                    let name = ready.look.view.name.clone();
+                    failed.push(((name, ready.staged, scheduled), error));
                 }
             }
             let is_over = at.plus(PATIENCE).is_none_or(|it| it <= self.now());

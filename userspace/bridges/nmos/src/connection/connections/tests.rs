@@ -13,6 +13,7 @@ use onair_control::Client;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::Connections;
 use crate::connection::patch::Patch;
@@ -27,14 +28,28 @@ struct Daemon {
     view: SessionView,
     /// Its requests, but for looks.
     asked: Vec<Value>,
+    /// The time from a change to its answer.
+    answers_after: Duration,
 }
 
 type Shared = Arc<Mutex<Daemon>>;
 
 async fn answer(State(daemon): State<Shared>, method: Method, uri: Uri, body: Bytes) -> Response {
-    let mut daemon = daemon.lock().unwrap();
+    let is_change = method == Method::PATCH;
+    let (answer, after) = {
+        let mut daemon = daemon.lock().unwrap();
+        let answer = answer_now(&mut daemon, method, &uri, &body);
+        (answer, daemon.answers_after)
+    };
+    if is_change {
+        sleep(after).await;
+    }
+    answer
+}
+
+fn answer_now(daemon: &mut Daemon, method: Method, uri: &Uri, body: &Bytes) -> Response {
     if method != Method::GET {
-        let body = serde_json::from_slice(&body).unwrap_or(json!(uri.path()));
+        let body = serde_json::from_slice(body).unwrap_or(json!(uri.path()));
         daemon.asked.push(body);
     }
     let mut running = match uri.path() {
@@ -45,10 +60,10 @@ async fn answer(State(daemon): State<Shared>, method: Method, uri: Uri, body: By
     if method == Method::PATCH {
         let mut patch: SessionPatch = match uri.path() {
             "/v1/sessions" => {
-                let group: Value = serde_json::from_slice(&body).unwrap();
+                let group: Value = serde_json::from_slice(body).unwrap();
                 serde_json::from_value(group["sessions"][0]["change"].clone()).unwrap()
             }
-            _ => serde_json::from_slice(&body).unwrap(),
+            _ => serde_json::from_slice(body).unwrap(),
         };
         let to = patch.flow.destination.take();
         if to.as_ref().is_some_and(|it| it.starts_with("239.66.")) {
@@ -90,6 +105,7 @@ impl Plant {
         let daemon = Arc::new(Mutex::new(Daemon {
             view: serde_json::from_value(view).unwrap(),
             asked: Vec::new(),
+            answers_after: Duration::ZERO,
         }));
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("control.sock");
@@ -187,6 +203,33 @@ async fn refused_connection_then_parked_and_judged_when_it_is_to_flow() {
         assert_eq!((status, asked.len()), (200, 1), "{asked:?}");
         assert_eq!(plant.has(), (running, "239.7.0.1:5004".to_owned()));
     }
+}
+
+#[tokio::test]
+async fn connection_read_while_it_is_activated_then_as_before_or_as_after() {
+    let plant = Plant::start("receive");
+    let connect = async |group: &str| {
+        let body = json!({"sender_id": facts::ids().node(), "transport_params": to(Side::Receiver, group)});
+        assert_eq!(plant.activate(body).await.0, 200);
+    };
+    connect("239.7.0.1").await;
+    let before = plant.show(true).await.unwrap();
+    plant.daemon.lock().unwrap().answers_after = Duration::from_millis(100);
+    let mut read = Vec::new();
+    let reads = async {
+        loop {
+            read.push(plant.show(true).await.unwrap());
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = connect("239.7.0.2") => {}
+        () = reads => {}
+    }
+    let after = plant.show(true).await.unwrap();
+    assert_ne!(before, after);
+    let is_whole = |it: &Value| *it == before || *it == after;
+    assert!(read.len() > 10 && read.iter().all(is_whole), "{read:#?}");
 }
 
 #[tokio::test]
