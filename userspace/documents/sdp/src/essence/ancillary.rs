@@ -86,17 +86,26 @@ impl Ancillary {
     }
 }
 
+/// `SSN` goes with `TM` (ST 2110-40:2023 §7): the first edition has no `TM`, which absent means the compatible model, so of
+/// that nothing is written unless the session names a later edition.
 impl From<&AncillaryStream> for Ancillary {
     fn from(stream: &AncillaryStream) -> Self {
+        let is_low_latency = stream.transmission == Some(Transmission::LowLatency);
+        let standard = match stream.standard {
+            Some(later @ (Standard::Y2021 | Standard::Y2023)) => later,
+            _ if is_low_latency => Standard::Y2023,
+            _ => Standard::Y2018,
+        };
+        let transmission = stream.transmission.filter(|_| standard != Standard::Y2018);
         Self {
             kinds: stream.kinds.clone(),
             vpid: stream.vpid,
             rate: Some(stream.rate.into()),
-            transmission: stream.transmission.map(|it| match it {
+            transmission: transmission.map(|it| match it {
                 Transmission::Compatible => TransmissionModel::Compatible,
                 Transmission::LowLatency => TransmissionModel::LowLatency,
             }),
-            standard: stream.standard.map(|it| match it {
+            standard: Some(match standard {
                 Standard::Y2018 => AncillaryStandard::Y2018,
                 Standard::Y2021 => AncillaryStandard::Y2021,
                 Standard::Y2023 => AncillaryStandard::Y2023,

@@ -34,6 +34,7 @@ pub struct Described {
     pub lacks_rate: bool,
     /// The bandwidth in kbit/s, of which the bytes of a codestream follow, with the rate.
     bandwidth: Option<u64>,
+    receives: bool,
     /// Its title (`i=`), or its name in groups, if that is not of one leg.
     pub title: Option<String>,
     /// Parts that are read but not carried.
@@ -199,9 +200,13 @@ impl Described {
             leaves_a_leg: stream.leaves_a_leg,
             lacks_rate: lacking.contains(&media.line),
             bandwidth: media.bandwidth,
+            receives,
             title: media.title.clone().or(mid),
             notes: stream.notes.into_vec(),
         };
+        if !receives {
+            described.set_bytes();
+        }
         if described.lacks_rate {
             let reason = "missing: given beside the description, or measured";
             let note = DescriptionNote::new(media.line, "exactframerate", None, reason);
@@ -267,13 +272,18 @@ impl Described {
         // A session has no decimals: 59.94 is 60000/1001, as in a description.
         let exact = DescribedRate::of_text(rate).map(|it| it.to_string());
         *own = exact.unwrap_or_else(|| rate.to_owned());
+        self.set_bytes();
+        self.lacks_rate = false;
+        Ok(())
+    }
+
+    /// The bytes of a codestream that follow of the bandwidth.
+    fn set_bytes(&mut self) {
         if let (FormatDocument::JpegXs(format), Some(kbps)) = (&mut self.format, self.bandwidth)
-            && let Some(bytes) = bytes_within(format, kbps)
+            && let Some(bytes) = bytes_within(format, kbps, self.receives)
         {
             format.bytes = bytes;
         }
-        self.lacks_rate = false;
-        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use onair_essence::FormatDocument;
 use onair_essence::ancillary::{AncillaryDocument, AncillaryStream};
 use onair_essence::audio::{AudioDocument, AudioFormat, AudioPatch};
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, JpegXsStream};
-use onair_essence::video::{FrameRate, Scan, VideoDocument, VideoPatch, VideoStream};
+use onair_essence::video::{VideoDocument, VideoPatch, VideoStream};
 
 use super::Unusable;
 
@@ -20,12 +20,15 @@ pub const fn frame_rate(format: &mut FormatDocument) -> Option<&mut String> {
     }
 }
 
-/// Bytes of a codestream in a bandwidth of so many kbit/s, with the frame rate of `format`.
-pub(super) fn bytes_within(format: &JpegXsDocument, kbps: u64) -> Option<u32> {
-    let rate: FrameRate = format.frame_rate.parse().ok()?;
-    let is_interlaced = format.scan == Some(Scan::Interlaced);
-    let units = if is_interlaced { rate.doubled() } else { rate };
-    Some(u32::try_from(JpegXsStream::bytes_within(kbps, units)).unwrap_or(u32::MAX))
+/// Bytes of a codestream in a bandwidth of so many kbit/s, with the frame rate of `format`: what a receiver has room for, as
+/// the description may leave headers out; of a sender, what stays within it with the headers (RFC 8866 §5.8).
+pub(super) fn bytes_within(format: &JpegXsDocument, kbps: u64, receives: bool) -> Option<u32> {
+    let stream = JpegXsStream::try_from(format).ok()?;
+    let bytes = match receives {
+        true => JpegXsStream::bytes_within(kbps, stream.unit_rate()),
+        false => stream.bytes_sent_within(kbps),
+    };
+    Some(u32::try_from(bytes).unwrap_or(u32::MAX))
 }
 
 /// The timing that a description, named `name`, says, for a session that has the same format.
@@ -126,7 +129,9 @@ fn of_jpeg_xs(
         let samples = (it.width, it.height, it.sampling, it.depth);
         (samples, it.interlaced, it.rate, it.mode, it.in_order)
     };
-    if picture(&theirs) != picture(&mine) || theirs.bytes > mine.bytes {
+    // A description has the bandwidth with the headers, from which `theirs` is as if without.
+    let most = JpegXsStream::bytes_within(mine.bandwidth_kbps(), mine.unit_rate());
+    if picture(&theirs) != picture(&mine) || u64::from(theirs.bytes) > most {
         let up_to = |it: &JpegXsDocument| format!("{it} of up to {} bytes", it.bytes);
         return Err(other(name, &up_to(its), &up_to(own)));
     }

@@ -17,7 +17,10 @@ fn described(parameters: &str) -> SessionDescription {
 #[test]
 fn ancillary_described_then_carried_and_written_as_it_was() {
     for (parameters, document) in [
-        ("exactframerate=25; ", json!({"frame_rate": "25/1"})),
+        (
+            "exactframerate=25; SSN=ST2110-40:2018; ",
+            json!({"frame_rate": "25/1", "standard": "2018"}),
+        ),
         (
             "DID_SDID={0x61,0x02}; DID_SDID={0x41,0x05}; VPID_Code=133; exactframerate=60000/1001; TM=LLTM; \
              SSN=ST2110-40:2021; TROFF=100; ",
@@ -41,6 +44,40 @@ fn ancillary_described_then_carried_and_written_as_it_was() {
         assert_eq!(
             SessionDescription::parse(&description.to_string()).unwrap(),
             description
+        );
+    }
+}
+
+#[test]
+fn ancillary_described_by_us_then_its_edition_stands_with_its_model() {
+    for (document, parameters) in [
+        (
+            json!({"transmission": "ctm"}),
+            "exactframerate=25; SSN=ST2110-40:2018; ",
+        ),
+        (
+            json!({"transmission": "lltm"}),
+            "exactframerate=25; TM=LLTM; SSN=ST2110-40:2023; ",
+        ),
+        (
+            json!({"transmission": "ctm", "standard": "2021"}),
+            "exactframerate=25; TM=CTM; SSN=ST2110-40:2021; ",
+        ),
+        (
+            json!({"transmission": "lltm", "standard": "2018"}),
+            "exactframerate=25; TM=LLTM; SSN=ST2110-40:2023; ",
+        ),
+    ] {
+        let mut fields = json!({"frame_rate": "25"});
+        fields
+            .as_object_mut()
+            .unwrap()
+            .extend(document.as_object().unwrap().clone());
+        let document: AncillaryDocument = serde_json::from_value(fields).unwrap();
+        let stream = AncillaryStream::check(&document).unwrap();
+        assert_eq!(
+            Essence::of(&Format::from(stream)),
+            described(parameters).media[0].essence
         );
     }
 }

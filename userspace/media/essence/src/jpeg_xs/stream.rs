@@ -117,6 +117,18 @@ impl JpegXsStream {
         kbps + u64::from(Self::bytes_within(kbps, rate) < self.bytes.into())
     }
 
+    /// The most bytes of a sender's unit of which the packets, with the headers that [`Self::bandwidth_kbps`] counts, stay
+    /// within this bandwidth.
+    #[must_use]
+    pub fn bytes_sent_within(&self, kbps: u64) -> u64 {
+        let rate = self.unit_rate();
+        let bits = u128::from(kbps) * 1_000 * u128::from(rate.denominator());
+        let bytes = bits / (8 * u128::from(rate.numerator()));
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let packets = bytes.div_ceil(u64::from(self.packet_bytes()) + OVERHEAD);
+        bytes.saturating_sub(packets * OVERHEAD)
+    }
+
     /// The most bytes that a unit can have in a stream of this bandwidth, with or without the headers of packets: a
     /// description may have it rounded.
     #[must_use]

@@ -222,6 +222,12 @@ mod tests {
                 assert!(most > bytes, "{rate} {kbps}");
             }
         }
+        for kbps in [61_840, 61_839, 250_000] {
+            let own = check(&json!({})).unwrap();
+            let bytes = own.bytes_sent_within(kbps);
+            let of = |bytes: u64| check(&json!({"bytes": bytes})).unwrap().bandwidth_kbps();
+            assert!(of(bytes) <= kbps && of(bytes + 60) > kbps, "{kbps}");
+        }
         // 300,000 bytes in 209 packets, 25 times a second.
         assert_eq!(check(&json!({})).unwrap().bandwidth_kbps(), 61_840);
     }
