@@ -32,7 +32,7 @@ fn pairs() -> Result<Vec<Pair>> {
 }
 
 fn rig(pair: &Pair) -> Result<Rig> {
-    pci::rig(&pair.devices, false)
+    pci::rig(&pair.devices)
 }
 
 /// A command for QEMU's monitor.
@@ -128,7 +128,7 @@ fn link_down_and_up_then_health_says_so_and_frames_flow_again() -> Result<()> {
 fn device_that_cannot_be_used_is_refused_with_what_to_do() -> Result<()> {
     let pairs = pairs()?;
     let [first, second] = &pairs[0].devices;
-    let refused = |devices: [&str; 2]| pci::refusal(&devices.map(str::to_owned), false);
+    let refused = |devices: [&str; 2]| pci::refusal(&devices.map(str::to_owned));
     let missing = refused([first, "0000:00:0f.0"])?;
     assert!(
         missing.contains("there is no PCI device 0000:00:0f.0"),

@@ -106,7 +106,7 @@ fn channels(interfaces: &[String; 2], pollers: u8) {
 /// Whether frames go from one port to the other: `yes`, with how, or the reason.
 fn carried(devices: &[String; 2]) -> String {
     let tried = || -> Result<String> {
-        let rig = pci::rig(devices, false)?;
+        let rig = pci::rig(devices)?;
         let port = rig.control()?.health()?.dataplane.ports.remove(0);
         end(video(&rig)?)?;
         let wake = format!("wakes by {:?}", port.wake).to_lowercase();

@@ -80,40 +80,38 @@ pub fn give_to(driver: &str, device: &str) -> Result<()> {
 }
 
 /// A daemon whose ports are `devices`.
-pub fn rig(devices: &[String; 2], without_iommu: bool) -> Result<Rig> {
-    let mut rig = Rig::from(unstarted(devices, without_iommu)?);
+pub fn rig(devices: &[String; 2]) -> Result<Rig> {
+    let mut rig = Rig::from(unstarted(devices)?);
     rig.start_daemon()?;
     Ok(rig)
 }
 
 /// Why a daemon with these devices does not start.
-pub fn refusal(devices: &[String; 2], without_iommu: bool) -> Result<String> {
-    let mut rig = unstarted(devices, without_iommu)?;
+pub fn refusal(devices: &[String; 2]) -> Result<String> {
+    let mut rig = unstarted(devices)?;
     let error = rig.start_daemon().err().context("it started")?;
     Ok(format!("{error:#}"))
 }
 
 /// A daemon whose ports are `devices`, each with two pollers.
 pub fn rig_of_two_pollers(devices: &[String; 2]) -> Result<Rig> {
-    let mut config = config(devices, false);
+    let mut config = config(devices);
     config.pollers = 2;
     let mut rig = Rig::from(onair_stage::Rig::new(Stage::open("test")?, config));
     rig.start_daemon()?;
     Ok(rig)
 }
 
-fn unstarted(devices: &[String; 2], without_iommu: bool) -> Result<onair_stage::Rig> {
-    let config = config(devices, without_iommu);
-    Ok(onair_stage::Rig::new(Stage::open("test")?, config))
+fn unstarted(devices: &[String; 2]) -> Result<onair_stage::Rig> {
+    Ok(onair_stage::Rig::new(Stage::open("test")?, config(devices)))
 }
 
-fn config(devices: &[String; 2], without_iommu: bool) -> Config {
+fn config(devices: &[String; 2]) -> Config {
     let mut config = Config::pair(Backend::Ring);
     for (port, device) in config.ports.iter_mut().zip(devices) {
         port.device.clone_from(device);
     }
     config.hugepages = true;
-    config.without_iommu = without_iommu;
     config
 }
 

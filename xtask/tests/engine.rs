@@ -34,8 +34,7 @@ const WORLD: [&str; 24] = [
 ];
 
 /// What the daemon's product code does not name: sessions, and the cores that decide about them.
-const DECIDES: [&str; 14] = [
-    "Followers",
+const DECIDES: [&str; 13] = [
     "Quarantines",
     "Schedule",
     "SessionCore",

@@ -194,14 +194,19 @@ fn examples_in_c_and_cpp_then_each_does_what_it_says() -> Result<()> {
         &format!("{CAPI}/examples/avframe.c"),
         &["-lonair", "-lavutil"],
     )?;
-    let frames = lab
-        .command(&program)
-        .args(["in", "uyvy422", "5"])
-        .output()?;
+    let frames = || lab.command(&program).args(["in", "uyvy422", "5"]).output();
+    let said = String::from_utf8(frames()?.stderr)?;
+    let command = "`onairctl session create in-uyvy422 --from in --layout uyvy422`";
+    ensure!(said.contains(command), "{said}");
+    let mut control = lab.rig.control()?;
+    let made =
+        serde_json::json!({"name": "in-uyvy422", "convert": {"from": "in", "layout": "uyvy422"}});
+    let made = control.request("POST", "/v1/sessions", &made)?;
+    made.document::<onair_api::SessionView>()?;
+    let frames = frames()?;
     ensure!(frames.status.success(), "{frames:?}");
     let frames = frames.stdout.chunks_exact(Raster::SMALL.frame_bytes());
     assert_eq!(frames.map(verify).collect::<Result<Vec<_>, _>>()?.len(), 5);
-    let mut control = lab.rig.control()?;
     control.create(&sound(receive("mic", Raster::SMALL, 5020)))?;
     control.create(&sound(send("tone", Raster::SMALL, 5020, Source::Pattern)))?;
     let levels = lab.example("levels.c", &["mic", "5"])?;

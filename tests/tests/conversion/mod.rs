@@ -1,7 +1,7 @@
 //! Sessions whose frames are those of another session, in another layout.
 
 mod beside_packets;
-mod converted;
+pub(crate) mod converted;
 mod converters;
 mod deaths;
 mod impostors;

@@ -10,4 +10,3 @@ mod log;
 mod signal;
 mod snapshot;
 mod traffic;
-mod webhook;

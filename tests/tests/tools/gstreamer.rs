@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use onair::PixelFormat;
 use onair_api::{Source, SpecDocument};
-use onair_stage::is_converter;
 use onair_tests::{Config, Control, Raster, Rig, Running, program, receive, send, wait_for};
+
+use crate::conversion::converted::convert;
 
 use super::{PLANES, RASTER, lab, numbers, pattern, rising, running, taker};
 
@@ -112,6 +113,8 @@ fn inspected(rig: &Rig) -> Result<()> {
 fn source_into_files_then_every_bit_is_the_senders() -> Result<()> {
     let (rig, mut control) = lab(Source::Pattern)?;
     let (path, to) = file(&rig, "a.raw")?;
+    // There is a converted session of the first of them. The element makes the second one.
+    convert(&mut control, "cam-v210", "v210")?;
     for (caps, format) in [
         ("", PixelFormat::V210),
         ("! video/x-raw,format=I422_10LE", PLANES),
@@ -124,6 +127,8 @@ fn source_into_files_then_every_bit_is_the_senders() -> Result<()> {
         assert_eq!(numbers.len(), 20, "{caps}");
         rising(&numbers)?;
     }
+    let of_both = control.end("cam-v210")?.counts.attachments;
+    ensure!(of_both >= 2, "the converter alone: {of_both}");
     // The bytes of the buffers themselves.
     control.receiver("small", 5002)?;
     control.pattern("small-out", 5002)?;
@@ -233,8 +238,8 @@ fn says_why(rig: &Rig) -> Result<()> {
 fn attached(control: &mut Control) -> Result<()> {
     wait_for("the source's client", 30, || {
         Ok(control
-            .show("cam-v210")
-            .is_ok_and(|it| it.attachments.iter().any(|it| !is_converter(it))))
+            .show("cam")
+            .is_ok_and(|it| !it.attachments.is_empty()))
     })
 }
 
@@ -256,7 +261,7 @@ fn daemon_killed_then_an_error_or_with_reconnect_frames_again() -> Result<()> {
     })
 }
 
-/// Two pipelines with frames that the daemon converts, of which one wants to attach again; `end` ends their session.
+/// Two pipelines, of which one wants to attach again; `end` ends their session.
 fn error_or_again(end: impl FnOnce(&mut Rig, Control) -> Result<Control>) -> Result<()> {
     let (mut rig, mut control) = lab(Source::Pattern)?;
     let (path, to) = file(&rig, "a.raw")?;
@@ -267,8 +272,8 @@ fn error_or_again(end: impl FnOnce(&mut Rig, Control) -> Result<Control>) -> Res
     let mut ends = playing(&rig, "onairsrc session=cam ! fakesink")?;
     wait_for("both clients", 30, || {
         Ok(control
-            .show("cam-v210")
-            .is_ok_and(|it| it.attachments.iter().filter(|it| !is_converter(it)).count() == 2))
+            .show("cam")
+            .is_ok_and(|it| it.attachments.len() == 2))
     })?;
     let mut control = end(&mut rig, control)?;
     let status = ends.wait(onair_tests::Deadline::seconds(20))?;

@@ -171,11 +171,7 @@ mutants! {
     "guardian: any signal ends it" => File("onair-ipc", "guardian", "guardian_gets_signals");
     "guardian: none takes its place" => System("guardian::guardian_stopped_or_killed");
     "start: beside the last daemon's guardian" => Unit("onaird", "state_dir_of_a_dead_daemon");
-    // Sessions that the daemon makes for clients.
-    "follower: ends with its last client" => Unit("onair-session", "session_unused_then_ended");
-    "follower: outlives its source" => Unit("onair-session", "source_gone_then_ended");
-    "follower: revived again and again" => Unit("onair-session", "thread_dies_then_started");
-    "follower: a stop of its source is not followed" => Unit("onair-session", "source_stopped_and_started");
+    "creator: its session outlives it" => File("onair-engine", "simulated", "creator_of_a_session_gone");
     // The probe, and what is shared out.
     "probe: text is not compared" => System("blockers_blind::sites_disarmed_or_changed");
     "probe: sleepers are not compared" =>

@@ -30,9 +30,6 @@ pub(crate) struct Hardware {
     /// Memory, in MB
     #[arg(long, value_name = "MB", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1024..))]
     pub(crate) memory: u32,
-    /// Leave the IOMMU out
-    #[arg(long)]
-    pub(crate) without_iommu: bool,
     /// A pair of PCI network devices, connected with each other; once for each pair
     #[arg(long = "nic", value_enum, value_name = "MODEL")]
     pub(crate) nics: Vec<Nic>,
@@ -225,12 +222,7 @@ pub(crate) fn arguments(
         "-smp {} -m {} -nodefaults -no-user-config -display none -snapshot -no-reboot",
         hardware.cpus, hardware.memory
     )));
-    let iommu = if hardware.without_iommu {
-        "off"
-    } else {
-        all.extend(words("-device intel-iommu,intremap=on,caching-mode=on"));
-        "on"
-    };
+    all.extend(words("-device intel-iommu,intremap=on,caching-mode=on"));
     all.push("-serial".to_owned());
     all.push(format!("file:{}", run.join("console.log").display()));
     all.push("-kernel".to_owned());
@@ -239,7 +231,7 @@ pub(crate) fn arguments(
     all.push(image.initrd().display().to_string());
     all.push("-append".to_owned());
     all.push(format!(
-        "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu={iommu} hugepages=512"
+        "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu=on hugepages=512"
     ));
     all.extend(drive("root", &image.root(), 3));
     all.extend(drive("payload", &run.join("payload.ext4"), 4));
@@ -262,7 +254,7 @@ pub(crate) fn arguments(
     all.extend(words("-device virtserialport,chardev=report,name=onair"));
     all.extend(monitor(run));
     for (hub, nic) in hardware.nics.iter().enumerate() {
-        all.extend(pair(hub, *nic, hardware.without_iommu));
+        all.extend(pair(hub, *nic));
     }
     all
 }
@@ -285,9 +277,8 @@ fn monitor(run: &Path) -> Vec<String> {
 }
 
 /// Two devices on a hub of their own, each behind a port of the root complex that takes it out and in.
-fn pair(hub: usize, nic: Nic, without_iommu: bool) -> impl Iterator<Item = String> {
+fn pair(hub: usize, nic: Nic) -> impl Iterator<Item = String> {
     let options = match nic {
-        Nic::Virtio if without_iommu => ",disable-legacy=on",
         // Behind the IOMMU, as a device of its own would be.
         Nic::Virtio => ",disable-legacy=on,iommu_platform=on",
         Nic::E1000e | Nic::Vmxnet3 | Nic::Igb => "",

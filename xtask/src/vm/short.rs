@@ -39,7 +39,6 @@ pub(crate) fn short() -> Result<Short> {
         accel: Accel::Auto,
         cpus: 4,
         memory: 6144,
-        without_iommu: false,
         nics: Vec::new(),
     };
     let kernel = Kernel::Debian12;

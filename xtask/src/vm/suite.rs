@@ -49,13 +49,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", alias = "page")]
     results: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "descriptors", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NIGHT, NO_IOMMU])]
+    #[arg(default_values = ["demo", "descriptors", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NIGHT])]
     what: Vec<String>,
 }
 
 pub(super) const DEMO: &str = "demo";
-/// Needs a machine without an IOMMU, and a pair of devices that have an interrupt line.
-const NO_IOMMU: &str = "no_iommu";
 /// Needs pairs of devices, and writes the file of results.
 const PLATFORM: &str = "platform";
 /// Needs pairs of devices.
@@ -69,9 +67,7 @@ pub(super) const NIGHT: &str = "night";
 /// Needs five processors.
 const SCALE: &str = "scale";
 /// The files of `tests/machine`: each is a program.
-const MACHINE: [&str; 7] = [
-    NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER, NIGHT, SCALE,
-];
+const MACHINE: [&str; 6] = [PLATFORM, PCI_NICS, PACKAGE, CONTAINER, NIGHT, SCALE];
 /// Of the output of what failed.
 const LINES_SHOWN: usize = 40;
 /// For the demo or one file of tests, at the speed of this machine.
@@ -96,30 +92,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     let stamp = Stamp::now();
-    let mut without_iommu = hardware.clone();
-    without_iommu.without_iommu = true;
-    without_iommu.nics = vec![Nic::E1000e];
-    let (others, ours): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.name == NO_IOMMU);
     for &kernel in &arguments.kernels {
         clear_reports(kernel, &arguments.what)?;
-        for (hardware, jobs) in [(&hardware, &ours), (&without_iommu, &others)] {
-            if jobs.is_empty() {
-                continue;
-            }
-            let image = Recipe::new(kernel, &arguments.mirror).image()?;
-            let acceleration = qemu::choose(hardware.accel, &image)?;
-            let machine = Machine {
-                image,
-                hardware: hardware.clone(),
-                acceleration,
-                tree: tree.clone(),
-                jobs: jobs.clone(),
-                console: Console::Captured,
-            };
-            rows.extend(on(&machine, &mut seen)?);
-            if let Some(file) = &arguments.results {
-                write_page(file, &rows, &seen, &stamp)?;
-            }
+        let image = Recipe::new(kernel, &arguments.mirror).image()?;
+        let acceleration = qemu::choose(hardware.accel, &image)?;
+        let machine = Machine {
+            image,
+            hardware: hardware.clone(),
+            acceleration,
+            tree: tree.clone(),
+            jobs: jobs.clone(),
+            console: Console::Captured,
+        };
+        rows.extend(on(&machine, &mut seen)?);
+        if let Some(file) = &arguments.results {
+            write_page(file, &rows, &seen, &stamp)?;
         }
     }
     print!("{}", table(&rows));

@@ -14,11 +14,7 @@ impl TestClient {
     pub(crate) fn session_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         Ok(match word {
             "attach" => {
-                let client = Client::at(&self.socket);
-                let session = match rest.split_once(' ') {
-                    Some((name, format)) => client.attach_as(name, format.parse()?),
-                    None => client.attach(rest),
-                };
+                let session = Client::at(&self.socket).attach(rest);
                 session.map(|session| self.enter(session))
             }
             "fill" => {

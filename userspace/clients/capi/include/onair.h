@@ -251,8 +251,8 @@ int onair_last_error(char *text, size_t bytes);
 /* Checks that a daemon answers. Sessions have connections of their own: it keeps none. */
 int onair_connect(const onair_daemon *daemon);
 
-/* Attaches to the session with this name or id. `layout`: the pixel format that the daemon is to convert each frame
- * to, by FFmpeg's name; NULL: as on the wire. */
+/* Attaches to the session with this name or id. `layout`: to the converted session with its frames in this pixel format, by
+ * FFmpeg's name. -ENOENT: there is none, and onair_last_error has the command that makes it. NULL: as on the wire. */
 int onair_session_attach(const onair_daemon *daemon, const char *name, const char *layout, onair_session *session);
 
 /* Attaches to the session with this name or id to fill its frames: a send session, or a local one, whose frames go to

@@ -188,10 +188,8 @@ impl Client {
     }
 
     /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
-    /// the pixels, in the planes that [`Layout::planes`](crate::Layout::planes) describes. The daemon converts each frame once for all
-    /// clients that ask for this format; this process attaches to the converted session that it makes for them,
-    /// or that exists. That one stops and starts with `session`, and ends some seconds after its last client has
-    /// left.
+    /// the pixels, in the planes that [`Layout::planes`](crate::Layout::planes) describes. An operator has made a converted
+    /// session with these frames, to which this process attaches.
     ///
     /// ```no_run
     /// use onair::{Client, PixelFormat, Timeout};
@@ -207,9 +205,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Refused`] with `invalid_spec` if the format cannot represent the session's video, or the session
-    /// sends or is itself converted; with `limit_reached` if the session has no place for one more converted
-    /// session, or the daemon no memory. Those of [`Client::attach`].
+    /// [`Error::Refused`] with `not_converted` if there is no such session: the message has the command that makes one; with
+    /// `invalid_spec` if there can be none. Those of [`Client::attach`].
     pub fn attach_as(&self, session: &str, format: PixelFormat) -> Result<Session, Error> {
         self.attach_of(session, Some(format))
     }

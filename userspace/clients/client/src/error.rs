@@ -318,6 +318,7 @@ fn errno_of(code: ProblemCode) -> Errno {
         ProblemCode::NoSuchSession
         | ProblemCode::NoSuchAttachment
         | ProblemCode::NoSuchGroup
+        | ProblemCode::NotConverted
         | ProblemCode::NoSuchRecording => Errno::NOENT,
         ProblemCode::NoPicture | ProblemCode::CertificatePending => Errno::NODATA,
         ProblemCode::StaleSession => Errno::STALE,

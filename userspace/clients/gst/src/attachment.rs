@@ -8,16 +8,15 @@ use onair::{AnySession, Client, Contents, Error, Pictured as _, PixelFormat};
 
 use crate::formats::is_direct;
 
-/// The code of the refusal of a layout.
-const NO_LAYOUTS: &str = "invalid_spec";
+/// Codes of a refusal of the layout, not of the session.
+const NO_LAYOUT: [&str; 2] = ["not_converted", "invalid_spec"];
 /// Pause between two attempts to attach again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// While no daemon listens: an attempt costs no other process anything.
 const PAUSE_WITHOUT_DAEMON: Duration = Duration::from_millis(20);
 
-/// Attaches to a session that has `contents`, so that buffers are in `format`: by conversion in the daemon, if they are
-/// not so already. A process attaches to a session once, so it does not try first. Of a session for which the daemon makes
-/// no layouts, a local one, the buffers are its own, and the element converts.
+/// Attaches to a session that has `contents`, for buffers in `format`: to the converted session that has them, if there is
+/// one. Else the buffers are the session's own, and the element converts.
 pub(crate) fn attach_as(
     client: &Client,
     name: &str,
@@ -26,7 +25,7 @@ pub(crate) fn attach_as(
     let layout = contents.pictures().zip(format);
     let layout = layout.filter(|(layout, format)| !is_direct(layout, *format));
     let session = match client.attach_of(name, layout.map(|(_, format)| format)) {
-        Err(Error::Refused { code, .. }) if layout.is_some() && code == NO_LAYOUTS => {
+        Err(Error::Refused { code, .. }) if NO_LAYOUT.contains(&code.as_str()) => {
             client.attach_of(name, None)
         }
         session => session,

@@ -60,7 +60,7 @@ mod _onair {
 
     /// Attaches this process to a session, by name or id.
     ///
-    /// With a `layout`, such as "v210", the daemon converts the frames. `socket` is the attach socket, by default
+    /// With a `layout`, such as "v210", the frames are those of a converted session, which an operator made. `socket` is the attach socket, by default
     /// $ONAIR_ATTACH or /run/onair/attach.sock. `response_timeout` (seconds) limits the daemon's answers, no wait for
     /// a frame. With `reattach` it attaches again whenever the session ends. With `fill` this process fills the frames of
     /// a send session, or of a local one that others read. With `sample` it takes some frames, the newest ones, and is slow

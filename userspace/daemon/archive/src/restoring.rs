@@ -111,7 +111,6 @@ mod tests {
             from: "b".parse().unwrap(),
             layout: "v210".to_owned(),
             source_owner: None,
-            follows_source: false,
         });
         let all = stored(&[converted.clone(), kept_of("b", false), kept_of("c", true)]);
         let back = to_restore(&all, Vec::new(), &who(9));

@@ -9,7 +9,7 @@ use onair_api::Certificate;
 pub enum Kind {
     /// A client used it.
     Used,
-    /// No client used it, or the daemon made it for clients that wanted a layout.
+    /// No client used it.
     Passing,
 }
 
@@ -21,7 +21,7 @@ impl Kind {
     pub const fn what(self) -> &'static str {
         match self {
             Self::Used => "certificates of sessions that clients used",
-            Self::Passing => "certificates of sessions without clients, or made for clients",
+            Self::Passing => "certificates of sessions without clients",
         }
     }
 }
@@ -32,10 +32,11 @@ pub(super) struct CertificateClass(Kind, u32);
 
 impl CertificateClass {
     pub(super) fn of(certificate: &Certificate) -> Self {
-        let is_used = certificate.counts.attachments > 0 && certificate.made_for.is_none();
-        let kind = if is_used { Kind::Used } else { Kind::Passing };
-        let owner = &certificate.owner;
-        Self(kind, certificate.made_for.unwrap_or(owner.uid))
+        let kind = match certificate.counts.attachments {
+            0 => Kind::Passing,
+            _ => Kind::Used,
+        };
+        Self(kind, certificate.owner.uid)
     }
 }
 

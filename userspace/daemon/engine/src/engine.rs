@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
-use onair_session::{Event, Examination, Followers, Quarantines, Ticket};
+use onair_session::{Event, Examination, Quarantines, Ticket};
 use onair_settings::access::authority::Caller;
 
 use crate::inputs::ConnectionId;
@@ -39,8 +39,6 @@ pub(crate) struct Engine {
     pub(crate) recorder: Recorder,
     snapshots: Snapshots<Reply<Vec<u8>>>,
     pub(crate) refusals: Refusals,
-    /// Sessions that were made for clients.
-    pub(crate) followers: Followers,
     /// Connections, each with a session that ends with it.
     pub(crate) creators: BTreeSet<(ConnectionId, u64)>,
     /// Quarantines that wait for a look at the clients' sites.
@@ -65,7 +63,6 @@ impl Engine {
             recorder,
             snapshots,
             refusals: Refusals::default(),
-            followers: Followers::default(),
             creators: BTreeSet::new(),
             quarantines: Quarantines::default(),
         }

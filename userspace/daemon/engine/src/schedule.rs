@@ -38,8 +38,8 @@ pub enum Task {
     Memory,
     /// Gives up on helper threads that hang.
     Inspections,
-    /// Stops, starts and ends sessions that were made for clients, as their sources do.
-    Followers,
+    /// Destroys sessions that end with their creator.
+    Creators,
     /// Continues the daemon's shutdown.
     Ending,
     /// Examines one session: its witnesses, its deadlines, its warnings.
@@ -58,7 +58,7 @@ impl Task {
             Self::Recordings => "recordings",
             Self::Memory => "memory",
             Self::Inspections => "inspections",
-            Self::Followers => "followers",
+            Self::Creators => "creators",
             Self::Ending => "ending",
             Self::Session(_) => "session",
         }

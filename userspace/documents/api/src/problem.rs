@@ -144,6 +144,9 @@ codes! {
     /// The program that makes the frames of converted sessions is not there.
     NoConverter "no_converter" 503 "The daemon cannot convert"
         "Install onair-convert beside onaird, of the same release; the message has the path.";
+    /// A client named a layout in which no session has the frames.
+    NotConverted "not_converted" 404 "No session has the frames in that layout"
+        "Create one: the message has the command.";
     /// A poller did not answer in time, or its command queue is full.
     DataplaneBusy "dataplane_busy" 503 "The data plane did not answer in time"
         "Try again; `onairctl health` shows the pollers.";

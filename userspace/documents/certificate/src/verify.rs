@@ -84,7 +84,7 @@ fn digest_check(document: &Value) -> Check {
 }
 
 /// Checks the requester: only the daemon requests a shutdown. Of the others it requests only a wait, for a
-/// session that it made for clients.
+/// session that ends with its creator.
 fn requester(certificate: &Certificate) -> Check {
     let who = &certificate.requester;
     let is_daemon = who.via == Via::Daemon;

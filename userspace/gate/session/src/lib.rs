@@ -18,7 +18,6 @@
 //! | `running`, `ending` | stop and start, and the way to the end |
 //! | `clients` | how clients come and go |
 //! | `groups` | when several sessions end in one step |
-//! | `converted` | which source a converted session has, and how those made for clients follow it |
 //! | `replay` | a traced life, again; `clock`: its times |
 //! | `retarget` | a change of addresses; `quarantines`: those that wait for a look at sites |
 //! | `witness` | what is seen, and what follows |
@@ -27,7 +26,6 @@
 mod boundary;
 mod clients;
 mod clock;
-mod converted;
 mod dispatch;
 mod ending;
 mod groups;
@@ -49,13 +47,6 @@ pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::sites::{SiteFinding, Sites};
 pub use self::boundary::ticket::{Answer, EvictionTicket, Ticket};
 pub use self::boundary::view::{Moment, View, ViewAnswer, Walk};
-pub use self::converted::follower::{
-    ConverterState, FollowedSource, FollowedState, FollowerAction, Followers, UNUSED,
-};
-pub use self::converted::layouts::{
-    ClientPlaces, LayoutChoice, NoPlace, SessionInLayout, follower_name,
-};
-pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::groups::{AwaitedTurn, GroupEvent, GroupStep, boundary_from, end_of_group};
 pub use self::lifecycle::RuntimeHolder;

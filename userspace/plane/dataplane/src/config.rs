@@ -11,8 +11,6 @@ use crate::addresses::PortAddresses;
 /// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]
 pub struct DataplaneConfig {
-    /// DPDK may open PCI devices that no IOMMU isolates, see [`onair_dpdk::EalConfig`].
-    pub without_iommu: bool,
     /// The ports. All are opened.
     pub ports: Vec<PortSpec>,
     /// The polling threads. All are started.

@@ -16,7 +16,7 @@
 //! | `oracle` | what must be so |
 //! | `daemon` | the control thread and the pollers; `runtime`: what a poller has of a session |
 //! | `client`, `kernel`, `operator`, `mail` | what surrounds them |
-//! | `beside` | cores without callers, beside each life: followers, other addresses |
+//! | `beside` | cores without callers, beside each life: other addresses |
 //! | `life` | one life |
 //! | `disk` | lives of the state directory: real archive and store, crashes |
 //! | `wire` | lives of a session's packets: real merge and depacketisers, and a stranger |

@@ -97,8 +97,6 @@ pub struct Config {
     pub probe_keys: String,
     /// Whether there are hugepages for it.
     pub hugepages: bool,
-    /// Whether PCI devices may be used that no IOMMU isolates.
-    pub without_iommu: bool,
     /// More keys of `[state]`, as they are.
     pub state: String,
     /// More keys of `[control]`, as they are.
@@ -122,7 +120,6 @@ impl Config {
             shared_links: true,
             probe_keys: String::new(),
             hugepages: false,
-            without_iommu: false,
             state: String::new(),
             control: String::new(),
             more: String::new(),
@@ -179,14 +176,9 @@ impl Config {
             "[control]\nsocket = \"{folder}/control.sock\"\n{}\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n{forbid}{}\
-             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {memory_mb}\npci = {pci}\nwithout_iommu = {}\n\
+             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {memory_mb}\npci = {pci}\n\
              [probe]\nmode = \"{}\"\nshared_links = {}\n{}",
-            self.control,
-            self.state,
-            self.without_iommu,
-            self.probe,
-            self.shared_links,
-            self.probe_keys
+            self.control, self.state, self.probe, self.shared_links, self.probe_keys
         );
         // A ptp4l of the machine is no part of a stage.
         if !self.more.contains("[clock]") {

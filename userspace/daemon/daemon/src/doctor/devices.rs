@@ -16,7 +16,7 @@ pub(super) fn check(host: &Host, config: &Config) -> Vec<Finding> {
     for port in &config.port {
         let Ok(claim) = port.claim() else { continue };
         if let Some(device) = PciDevice::of(&claim.name) {
-            findings.extend(pci(host, config, port, &device));
+            findings.extend(pci(host, port, &device));
         } else if let Some(interface) = &claim.interface {
             findings.extend(interface_of(host, config, port, interface));
         }
@@ -24,24 +24,15 @@ pub(super) fn check(host: &Host, config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn pci(host: &Host, config: &Config, port: &Port, device: &PciDevice) -> Vec<Finding> {
+fn pci(host: &Host, port: &Port, device: &PciDevice) -> Vec<Finding> {
     let check = format!("device: {}", port.name);
-    let without_iommu = config.dpdk.without_iommu;
-    let usable = match device.check(without_iommu) {
+    let usable = match device.check() {
         Ok(()) => Finding::ok(check, format!("{}, ready for DPDK", device.address())),
         Err(error) => Finding::fail(check, error.to_string()).because(
             "DPDK opens a device only if the kernel and other processes leave it",
             format!("free the device, or correct port.{}.device", port.name),
         ),
     };
-    if without_iommu {
-        let check = format!("iommu: {}", port.name);
-        let accepted = Finding::warning(check, "not used: dpdk.without_iommu is set").because(
-            "a wrong address in a descriptor overwrites any memory of the machine",
-            "bind the devices to vfio-pci behind an IOMMU, and remove the key",
-        );
-        return vec![usable, accepted];
-    }
     let check = format!("iommu: {}", port.name);
     let groups = host.names("sys/kernel/iommu_groups").len();
     let iommu = if groups > 0 {

@@ -156,7 +156,6 @@ pub(super) fn dataplane_config(
         })
         .collect();
     Ok(DataplaneConfig {
-        without_iommu: config.dpdk.without_iommu,
         ports,
         pollers,
         port_busy: config::ms(config.timeouts.port_busy_ms),

@@ -129,28 +129,25 @@ impl Actor {
         }
     }
 
-    /// When [`Self::follow_sources`] is due.
-    fn followers_due(&self, now: Instant) -> Option<Instant> {
-        let has_changed = self.engine.sessions.index.has_changed;
-        let due = self.engine.followers.due(now, has_changed);
+    /// When [`Self::end_with_creators`] is due: not amid the shutdown, which ends all sessions.
+    fn creators_due(&self, now: Instant) -> Option<Instant> {
+        let outlived = self.engine.sessions.index.outlived.values();
+        let due = outlived.map(|again| again.unwrap_or(now)).min();
         due.filter(|_| self.engine.check_service().is_ok())
     }
 
-    /// Does what is due with the sessions that were made for clients, for a turn's time at most. The shutdown
-    /// ends them as all others.
-    fn follow_sources(&mut self, now: Instant) {
-        if self.engine.check_service().is_err() {
-            return;
-        }
-        self.engine.sessions.index.has_changed = false;
-        let ids: Vec<u64> = self.engine.followers.ids().collect();
-        for id in ids {
+    /// Destroys sessions that end with their creator, for a turn's time at most.
+    fn end_with_creators(&mut self, now: Instant) {
+        let outlived = &self.engine.sessions.index.outlived;
+        let due = outlived
+            .iter()
+            .filter(|(_, again)| again.is_none_or(|at| at <= now));
+        let due: Vec<u64> = due.map(|(id, _)| *id).collect();
+        for id in due {
             if self.engine.services.machine.now() - now >= TURN {
-                // The rest has its turn soon.
-                self.engine.sessions.index.has_changed = true;
                 return;
             }
-            self.engine.follow_source(id, now);
+            self.engine.end_with_creator(id, now);
         }
     }
 

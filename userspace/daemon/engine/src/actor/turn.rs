@@ -115,7 +115,7 @@ impl Actor {
     }
 
     fn wanted(&mut self, now: Instant) -> Wanted {
-        let followers = self.followers_due(now);
+        let creators = self.creators_due(now);
         let engine = &mut self.engine;
         let mut wanted = Wanted::from([
             (Task::Periodic, self.periodic_at),
@@ -131,7 +131,7 @@ impl Actor {
             (Task::Recordings, engine.recorder.wake_at()),
             (Task::Memory, engine.services.memory_due()),
             (Task::Inspections, engine.services.machine.inspections_due()),
-            (Task::Followers, followers),
+            (Task::Creators, creators),
             (Task::Ending, engine.ending.wake_at),
         ];
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
@@ -161,7 +161,7 @@ impl Actor {
             Task::Recordings => self.engine.taps().watch(now),
             Task::Memory => sweep(&mut self.engine.services, now + TURN),
             Task::Inspections => self.engine.services.machine.expire_inspections(now),
-            Task::Followers => self.follow_sources(now),
+            Task::Creators => self.end_with_creators(now),
             // `is_over` handles it in each turn.
             Task::Ending => {}
             Task::Session(id) => self.engine.handle(id, Event::Tick),

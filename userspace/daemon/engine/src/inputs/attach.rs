@@ -3,16 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use onair_api::{
-    Certificate, Flushed, GroupName, NewSession, Problem, SessionRef, SessionView, Who,
-};
+use onair_api::{Certificate, Flushed, GroupName, NewSession, SessionRef, SessionView, Who};
 use onair_ipc::message::{Attached, DESCRIPTORS, Member};
-use onair_session::NoPlace;
 use onair_settings::access::authority::Caller;
 
 use crate::machine::Watching;
 use crate::services::reply::Reply;
-use crate::session::attachment::{ClientProcess, Outlived, Watched};
+use crate::session::attachment::{ClientProcess, NoPlace, Outlived, Watched};
 
 /// Identifies one connection for the daemon's lifetime.
 pub type ConnectionId = u64;
@@ -65,7 +62,7 @@ pub enum AttachAction {
         /// To fill the frames of a local session.
         fills: bool,
         /// The reservation, or the refusal, after which the requester may ask again.
-        reply: Reply<Result<Reservation, NoPlace<Problem>>>,
+        reply: Reply<Result<Reservation, NoPlace>>,
     },
     /// Give a reservation back.
     Release {

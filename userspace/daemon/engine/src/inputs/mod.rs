@@ -15,6 +15,7 @@ pub use self::attach::{Admission, AttachAction, ConnectionId, Reservation};
 pub use self::command::{ActorCommand, ActorTask, Drain, Drained};
 use crate::clients::inspection::Finding;
 use crate::machine::RecorderEvent;
+pub use crate::session::attachment::NoPlace;
 
 /// One input.
 #[derive(Debug)]

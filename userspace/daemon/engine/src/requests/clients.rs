@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use onair_api::{Certificate, Direction, Problem, SessionId, SessionRef, Who};
 use onair_dataplane::Runtime;
-use onair_session::{Event, NoPlace};
+use onair_session::Event;
 use onair_settings::access::authority::Caller;
 
 use crate::engine::Engine;
-use crate::inputs::{Admission, AttachAction, ConnectionId, Reservation};
+use crate::inputs::{Admission, AttachAction, ConnectionId, NoPlace, Reservation};
 use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
 use crate::session::converted;
@@ -164,12 +164,12 @@ impl Engine {
         caller: &Caller,
         session: &SessionRef,
         (layout, fills): (Option<&str>, bool),
-    ) -> Result<Reservation, NoPlace<Problem>> {
+    ) -> Result<Reservation, NoPlace> {
         self.check_service()?;
         let id = self.seen_by(caller).find_for_client(session)?;
         self.services.machine.check_probe()?;
         let id = match layout {
-            Some(layout) => self.in_layout(caller, id, layout)?,
+            Some(layout) => self.seen_by(caller).in_layout(id, layout)?,
             None => id,
         };
         if self.sessions[id].spec.direction == Direction::Send {
@@ -182,8 +182,14 @@ impl Engine {
         }
         let mut session = self.sessions.get_mut(id).expect("just found");
         let reserved = session.reserve(&self.services, caller.owner(), fills, is_converter);
-        drop(session);
-        reserved.map_err(|problem| self.sessions.places(id, &self.followers).refuse(problem))?;
+        reserved.map_err(|problem| {
+            let (spec, core) = (&session.spec, &session.core);
+            NoPlace {
+                problem: Box::new(problem),
+                // A client that is leaving still takes a place.
+                waits: session.places.are_taken(spec, core, false) && core.clients().is_settling(),
+            }
+        })?;
         Ok(Reservation {
             session: id,
             watching: self.services.machine.watching(),

@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use onair_api::{
-    Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec,
+    Certificate, DestroyWait, NewSession, Operation, Problem, ProblemCode, SessionRef, SessionSpec,
     SessionView, SpecError, Who,
 };
 use onair_session::{Destroy, Event, QuarantineRequest};
 use onair_settings::access::authority::Caller;
+use onair_settings::access::peer::this_daemon;
 use onair_settings::config::ms;
 
 use crate::engine::Engine;
+use crate::inputs::ConnectionId;
 use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
@@ -22,6 +24,8 @@ use crate::shares::{Claim, Full, Holdings};
 
 /// How long a destroy that does not wait for users waits for the daemon's own converter: it may be amid a frame.
 const CONVERTER_LEAVES: Duration = Duration::from_millis(500);
+/// Pause before another try to destroy a session that ends with its creator, if the last one was refused.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Engine {
     pub(crate) fn create(
@@ -65,9 +69,6 @@ impl Engine {
         self.claim(Claim::Session(users.charged, bytes))?;
         let id = self.sessions.make(&mut self.services, spec, users)?;
         self.creators.extend(creator.map(|it| (it, id)));
-        if is_timed {
-            self.followers.add(id);
-        }
         Ok(id)
     }
 
@@ -155,12 +156,47 @@ impl Engine {
         });
     }
 
+    /// A connection has ended: what it created to end with it is destroyed.
+    pub(crate) fn creator_gone(&mut self, connection: ConnectionId) {
+        let now = self.services.machine.now();
+        let created = self
+            .creators
+            .range((connection, 0)..=(connection, u64::MAX));
+        let created: Vec<_> = created.map(|(_, id)| *id).collect();
+        for id in created {
+            self.creators.remove(&(connection, id));
+            if let Some(mut session) = self.sessions.any_mut(id) {
+                session.creator_gone = true;
+            }
+            self.end_with_creator(id, now);
+        }
+    }
+
+    /// Stops a session that ends with its creator, and destroys it once it has no user; tries again what hinders that.
+    pub(crate) fn end_with_creator(&mut self, id: u64, now: Instant) {
+        if let Some(again) = self.sessions.index.outlived.get_mut(&id) {
+            *again = Some(now + AGAIN);
+        }
+        let Some(session) = self.sessions.get(id).filter(|it| it.outlives_creator()) else {
+            return;
+        };
+        let name = session.spec.name.clone();
+        drop(self.stop_session(id));
+        let (reply, ended) = Reply::new();
+        let wait = Duration::from_millis(DestroyWait::MAX_MS);
+        self.begin_destroy(id, this_daemon(0), Some((now + wait, wait)), false, reply);
+        // While this waits for the answer, the destroy is wanted.
+        let work = async move {
+            if let Ok(Err(problem)) = ended.await {
+                tracing::warn!(session = %name, %problem, "its creator is gone, not destroyed yet");
+            }
+        };
+        self.services.machine.spawn(Box::pin(work));
+    }
+
     /// Evicts all clients and destroys the session at once.
     pub(crate) fn abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
         let deadline = self.services.machine.now() + ms(self.services.config.timeouts.quiesce_ms);
-        let (source, sessions) = (Some(SessionId(id)), &self.sessions);
-        let has_it = |id| sessions.get(id).is_some_and(|it| it.source.id() == source);
-        self.followers.abort(has_it);
         self.request(id, reply, |ticket| {
             Event::Abort(Destroy {
                 who,

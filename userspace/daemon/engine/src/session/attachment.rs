@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use onair_api::{AttachmentState, AttachmentView, Who};
+use onair_api::{AttachmentState, AttachmentView, Problem, Who};
 use onair_probe::{Proof, WatchedFile};
 
 use crate::clients::inspection::Sites;
@@ -97,5 +97,21 @@ pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -
         frames_sampled_out: 0,
         threads_inside: inside,
         state,
+    }
+}
+
+/// No place for a client.
+#[derive(Debug)]
+pub struct NoPlace {
+    /// The refusal.
+    pub problem: Box<Problem>,
+    /// A place comes free soon: the client asks again.
+    pub waits: bool,
+}
+
+impl From<Problem> for NoPlace {
+    fn from(problem: Problem) -> Self {
+        let (problem, waits) = (Box::new(problem), false);
+        Self { problem, waits }
     }
 }

@@ -9,7 +9,7 @@ use onair_api::{
 use onair_certificate::seal;
 use onair_session::{Evidence, RetiredMemory};
 
-use super::{Session, convert, converted};
+use super::{Session, convert};
 use crate::events::Subject;
 use crate::machine::Charge;
 use crate::services::{Services, file_document};
@@ -56,7 +56,6 @@ pub(super) fn write(
         session: session.id,
         name: session.spec.name.clone(),
         owner: session.owner.clone(),
-        made_for: converted::is_made_for_clients(&session.spec).then_some(session.charged_to),
         generation: evidence.generation,
         boot_id: identity.boot_id.clone(),
         versions: identity.versions.clone(),

@@ -1,14 +1,13 @@
 //! A session whose frames are those of another session, in another layout.
 
 use onair_api::{
-    Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
-    SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
-    Via, Who,
+    Convert, Direction, Problem, ProblemCode, SessionId, SessionProblem,
+    SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors, Via, Who,
 };
 use onair_dataplane::Runtime;
 use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_pixels::{Conversion, PixelFormat};
-use onair_session::{Attachment, SessionCore, SourceSearch, SourceState};
+use onair_session::{Attachment, SessionCore};
 
 use super::Session;
 use super::problem::problem;
@@ -23,17 +22,19 @@ pub(crate) struct Source {
     state: SourceState,
 }
 
-impl Source {
-    /// Facts that decide whether a session of `spec` looks for its source by name.
-    pub(crate) fn search(&self, spec: &SessionSpec, has_source: bool) -> SourceSearch {
-        let convert = spec.convert.as_ref();
-        SourceSearch {
-            has_source,
-            had_source: self.link.is_some(),
-            follows_source: convert.is_some_and(|it| it.follows_source),
-        }
-    }
+/// State of a converted session's source, at a look.
+#[derive(Debug, Default)]
+enum SourceState {
+    /// It runs.
+    #[default]
+    Running,
+    /// It is there, and does not run.
+    Stopped,
+    /// It is gone, or cannot be the source: the reason.
+    Gone(String),
+}
 
+impl Source {
     /// The session that the frames come from, which may be gone.
     pub(crate) const fn id(&self) -> Option<SessionId> {
         self.link
@@ -55,9 +56,14 @@ impl Source {
         self.state = SourceState::Gone(reason);
     }
 
-    /// Notes the state of the source; `None`: there is none.
+    /// Notes the state of the source; `None`: there is none. The first reason stays.
     pub(crate) fn note(&mut self, state: Option<SessionState>) {
-        self.state.note(state);
+        self.state = match (state, &self.state) {
+            (Some(SessionState::Running), _) => SourceState::Running,
+            (Some(_), _) => SourceState::Stopped,
+            (None, SourceState::Gone(_)) => return,
+            (None, _) => SourceState::Gone("it was destroyed".to_owned()),
+        };
     }
 
     /// Why no frames come to a converted session.
@@ -147,41 +153,6 @@ pub(crate) fn layout(spec: &SessionSpec) -> Option<PixelFormat> {
     convert.layout.parse().ok()
 }
 
-/// The layout in which a client wants its frames. `None`: its own buffers have it.
-///
-/// # Errors
-/// `invalid_spec`, with what to do: there is no such layout, or it cannot represent what the session carries, or the session
-/// cannot be a source.
-pub(crate) fn layout_for_clients(
-    spec: &SessionSpec,
-    wanted: &str,
-) -> Result<Option<PixelFormat>, Problem> {
-    let (name, own) = (&spec.name, layout(spec));
-    let layout = wanted.parse::<PixelFormat>().ok();
-    if own.is_some() && own == layout {
-        return Ok(None);
-    }
-    let refused = |detail: String| Err(Problem::new(ProblemCode::InvalidSpec, detail));
-    if let Some(Convert { from, layout, .. }) = &spec.convert {
-        return refused(format!(
-            "session {name} is itself converted, to {layout}: attach to its source, {from}, in another layout"
-        ));
-    }
-    if spec.direction != Direction::Receive {
-        let does = does(spec);
-        return refused(format!(
-            "session {name} {does}: a layout is for the clients of a receive session"
-        ));
-    }
-    match layout {
-        None => refused(format!(
-            "{wanted:?} is no layout that OnAir makes: {}",
-            offered(&spec.format)
-        )),
-        Some(layout) => Ok(Some(layout)),
-    }
-}
-
 /// Whether a process is the daemon's own converter, which came by a connection that the daemon made.
 pub(crate) fn is_converter(who: &Who) -> bool {
     who.via == Via::Daemon
@@ -196,12 +167,6 @@ pub(super) fn filler(core: &SessionCore<Runtime>) -> Option<&Attachment> {
 pub(crate) fn converters(core: &SessionCore<Runtime>) -> u64 {
     let own = |it: &&Attachment| is_converter(&it.who);
     core.clients().holders().filter(own).count() as u64
-}
-
-/// Whether the daemon made it for clients that wanted its layout.
-pub(crate) fn is_made_for_clients(spec: &SessionSpec) -> bool {
-    let convert = spec.convert.as_ref();
-    convert.is_some_and(|it| it.follows_source)
 }
 
 /// The direction of a session that is no source of conversions, as a verb.
@@ -254,27 +219,29 @@ pub(crate) fn check(spec: &SessionSpec) -> Result<(), Problem> {
     config(spec).map(drop)
 }
 
-/// The session that converts the frames of `source` for clients.
-pub(crate) fn follower(source: &Session, name: SessionName, layout: PixelFormat) -> SessionSpec {
-    let spec = &source.spec;
-    let converted = ConvertedSession {
-        name,
-        convert: Convert {
-            from: spec.name.clone(),
-            layout: layout.ffmpeg().to_owned(),
-            source_owner: Some(source.owner.uid),
-            follows_source: true,
-        },
-        quota: spec.quota,
-        max_attachments: spec.max_attachments,
-        priority: spec.priority,
-        duration_ms: None,
-        persistent: false,
-    };
-    converted.of(spec)
-}
-
 impl Session {
+    /// Why no session has its frames in `layout`, with what to do.
+    pub(crate) fn not_converted(&self, layout: &str) -> Problem {
+        let name = &self.spec.name;
+        let convert = Convert {
+            from: name.clone(),
+            layout: layout.to_owned(),
+            source_owner: None,
+        };
+        let spec = SessionSpec {
+            convert: Some(convert),
+            ..self.spec.clone()
+        };
+        let can_be_made = self.check_source(&spec.format).and_then(|()| check(&spec));
+        can_be_made.err().unwrap_or_else(|| {
+            let detail = format!(
+                "no session that this user may attach to has the frames of session {name} in {layout}. To make one: \
+                 `onairctl session create {name}-{layout} --from {name} --layout {layout}`"
+            );
+            Problem::new(ProblemCode::NotConverted, detail)
+        })
+    }
+
     /// Whether the session can be the source of one more converted session of `format`.
     ///
     /// # Errors

@@ -9,7 +9,6 @@
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use onair_api::{
     Problem, ProblemCode, SessionId, SessionProblem, SessionProblemKind as Kind, SessionSpec,
@@ -17,8 +16,8 @@ use onair_api::{
 };
 use onair_dataplane::{LocalConfig, MediaClock, Runtime};
 use onair_ipc::frames::FrameMemory;
-use onair_session::NoPlace;
 
+use super::attachment::NoPlace;
 use super::problem::problem;
 use super::traffic::look::TrafficLook;
 use super::{Session, converted};
@@ -53,7 +52,7 @@ impl Session {
     ///
     /// # Errors
     /// `limit_reached`, with who is in the way; a client waits for one that is leaving.
-    pub(crate) fn check_filler(&self) -> Result<(), NoPlace<Problem>> {
+    pub(crate) fn check_filler(&self) -> Result<(), NoPlace> {
         let name = &self.spec.name;
         let refused = |code, detail: String| Problem::new(code, detail);
         let frames = self.core.frames().expect("a filled session has frames");
@@ -68,8 +67,8 @@ impl Session {
                 ),
             };
             let problem = Box::new(refused(ProblemCode::LimitReached, detail));
-            let wait = self.core.clients().is_settling().then_some(Duration::ZERO);
-            return Err(NoPlace { problem, wait });
+            let waits = self.core.clients().is_settling();
+            return Err(NoPlace { problem, waits });
         }
         let system = |error: std::io::Error| {
             let detail = format!("cannot look for writers to session {name}: {error}");
@@ -82,8 +81,8 @@ impl Session {
             );
             let problem = Box::new(refused(ProblemCode::LimitReached, detail));
             // One that detached unmaps its memory after the answer.
-            let wait = Some(Duration::ZERO);
-            return Err(NoPlace { problem, wait });
+            let waits = true;
+            return Err(NoPlace { problem, waits });
         }
         Ok(())
     }

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::{
-    Direction, EventKind, GroupName, Problem, ProblemCode, SessionId, SessionSpec, SessionView,
-    StoppedBefore, Timestamp, Via, WatchedFile, Who,
+    Direction, EventKind, GroupName, Problem, ProblemCode, SessionId, SessionSpec, SessionState,
+    SessionView, StoppedBefore, Timestamp, Via, WatchedFile, Who,
 };
 use onair_archive::{NextPacket, PersistedSession};
 use onair_dataplane::{Placement, PortInfo, Runtime, SessionStats};
@@ -59,16 +59,16 @@ pub struct Session {
     pub id: SessionId,
     /// The specification it was created from.
     pub spec: SessionSpec,
-    /// The user that created it.
+    /// The user that created it, whose shares it takes.
     pub owner: Who,
     /// The group that it is a member of.
     pub member_of: Option<GroupName>,
-    /// The user whose shares it takes: the creator, or the client for which the daemon made it.
-    pub charged_to: u32,
     /// The user of its last request. Later work, lines and events are charged to this user.
     pub requested_by: u32,
     /// The connection that created it: the only one that may destroy it over the attach socket.
     pub owner_connection: Option<u64>,
+    /// That connection has ended.
+    pub(crate) creator_gone: bool,
     /// Its index in the probe's counters.
     pub index: u32,
     /// State, clients and memory.
@@ -166,11 +166,11 @@ impl Session {
         core.trace_up_to(services.config.limits.trace_kb << 10);
         Ok(Self {
             id,
-            charged_to: owner.uid,
             requested_by: owner.uid,
             member_of: None,
             owner,
             owner_connection,
+            creator_gone: false,
             index,
             home: Home::new(services, placement),
             created_at: services.machine.clock().wall(),
@@ -197,8 +197,22 @@ impl Session {
     pub(crate) fn charge(&self) -> Charge {
         Charge {
             session: self.id,
-            uid: self.charged_to,
+            uid: self.owner.uid,
         }
+    }
+
+    /// Whether it is to be destroyed because its creator is gone, or, without one, because it has stopped.
+    pub(crate) fn outlives_creator(&self) -> bool {
+        let (state, starts) = (self.core.state(), self.core.life().generation());
+        let is_over = match self.owner_connection {
+            Some(_) => self.creator_gone,
+            None => starts > 0 && state != SessionState::Running,
+        };
+        let has_end = matches!(state, SessionState::Draining | SessionState::Quarantined);
+        self.spec.ends_with_creator
+            && is_over
+            && !has_end
+            && !mutant!("creator: its session outlives it")
     }
 
     /// The session as the subject of an event.
@@ -207,7 +221,7 @@ impl Session {
             session: self.id,
             name: self.spec.name.clone(),
             owner: self.owner.uid,
-            caused_by: self.charged_to,
+            caused_by: self.owner.uid,
         }
     }
 

@@ -214,7 +214,7 @@ impl Session {
             },
         };
         self.spec.flow = flow;
-        self.home.retake_room(services, &self.spec, self.charged_to);
+        self.home.retake_room(services, &self.spec, self.owner.uid);
         let destination = self.spec.flow.destination;
         let mut ports = services.machine.dataplane().ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);

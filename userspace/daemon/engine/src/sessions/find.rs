@@ -6,14 +6,13 @@ use onair_api::{
     Certificate, GroupName, NewSession, Problem, ProblemCode, SessionRef, SessionSpec, SessionState,
 };
 use onair_ipc::message::Member;
-use onair_session::NamedSource;
 use onair_settings::access::authority::{Caller, Grant};
 use onair_settings::access::etag::etag;
 
 use super::{Sessions, stale};
 use crate::persistence::Archive;
 use crate::services::Services;
-use crate::session::Session;
+use crate::session::{Session, converted};
 
 /// The sessions as a caller sees them: one that its grant does not cover is refused.
 #[derive(Clone, Copy)]
@@ -60,23 +59,24 @@ impl Sessions {
         let Some(session) = self.get(id) else {
             return;
         };
-        let has_source = self.source_of(session).is_some();
         let Some(convert) = &session.spec.convert else {
             return;
         };
-        if !session.source.search(&session.spec, has_source).is_due() {
+        if self.source_of(session).is_some() {
             return;
         }
         let format = &session.spec.format;
         let named = match self.named(&convert.from) {
-            None => NamedSource::Missing,
-            Some(it) if !convert.may_have(it.owner.uid) => NamedSource::OfAnotherUser,
-            Some(it) => match it.check_source(format) {
-                Ok(()) => NamedSource::Usable(it.id),
-                Err(problem) => NamedSource::Refused(problem.detail),
-            },
+            None => Err("no session has that name".to_owned()),
+            Some(it) if !convert.may_have(it.owner.uid) => {
+                Err("the session of that name is another user's".to_owned())
+            }
+            Some(it) => it
+                .check_source(format)
+                .map(|()| it.id)
+                .map_err(|it| it.detail),
         };
-        match named.connectable() {
+        match named {
             Ok(source) => {
                 if let Some(mut session) = self.get_mut(id) {
                     session.source.connect(source);
@@ -133,7 +133,7 @@ impl Sessions {
         if it.home.is_live(services) || it.core.runtime().is_none() {
             return Ok(());
         }
-        it.home.leave(services, &it.spec, it.charged_to)
+        it.home.leave(services, &it.spec, it.owner.uid)
     }
 
     /// Tells each converted session what its source does, and the converter which sessions there are.
@@ -186,6 +186,25 @@ impl VisibleSessions<'_> {
             ProblemCode::Quarantined => stale(session),
             _ => problem,
         })
+    }
+
+    /// The session with the frames of `source` in a layout, which may be `source` itself: of several the first one with a
+    /// free place.
+    ///
+    /// # Errors
+    /// `not_converted`, or those of creating such a session.
+    pub fn in_layout(&self, source: u64, layout: &str) -> Result<u64, Problem> {
+        let (source, wanted) = (&self.sessions[source], layout.parse().ok());
+        let has_it = |it: &&Session| {
+            let is_of = it.id == source.id || it.source.id() == Some(source.id);
+            is_of && wanted.is_some() && converted::layout(&it.spec) == wanted
+        };
+        let all = self.sessions.living().filter(has_it);
+        let all = all.filter(|it| self.caller.grant.covers(Some(it.owner.uid)));
+        let is_full = |it: &Session| it.places.are_taken(&it.spec, &it.core, false);
+        let found = all.min_by_key(|it| (it.core.life().is_draining(), is_full(it), it.id));
+        let found = found.map(|it| it.id.0);
+        found.ok_or_else(|| source.not_converted(layout))
     }
 
     /// The session, existing or quarantined, if the caller's grant covers it; a name finds only
@@ -272,11 +291,11 @@ impl VisibleSessions<'_> {
     /// # Errors
     /// Those of [`Self::find`] for the source; `invalid_spec`, `limit_reached`, `draining`.
     pub fn complete(&self, session: NewSession) -> Result<SessionSpec, Problem> {
-        let mut converted = match session {
+        let mut new = match session {
             NewSession::Complete(spec) => return Ok(*spec),
-            NewSession::Converted(converted) => converted,
+            NewSession::Converted(new) => new,
         };
-        let from = SessionRef::Name(converted.convert.from.clone());
+        let from = SessionRef::Name(new.convert.from.clone());
         let caller = Caller {
             grant: self.caller.attach,
             ..self.caller.clone()
@@ -286,11 +305,11 @@ impl VisibleSessions<'_> {
             ..*self
         };
         let source = &self.sessions[seen.find(&from)?];
-        converted.convert.source_owner = match caller.attach {
+        new.convert.source_owner = match caller.attach {
             Grant::Any => None,
             Grant::OwnedBy(uid) => Some(uid),
         };
         source.check_source(&source.spec.format)?;
-        Ok(converted.of(&source.spec))
+        Ok(new.of(&source.spec))
     }
 }

@@ -19,9 +19,8 @@ pub(crate) struct Index {
     pub(crate) users: BTreeMap<u32, Taken>,
     /// Frame memory of all.
     pub(crate) bytes: u64,
-    /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
-    /// look.
-    pub(crate) has_changed: bool,
+    /// Sessions that outlive their creator, each with the time of the next try to destroy it; `None`: at once.
+    pub(crate) outlived: BTreeMap<u64, Option<Instant>>,
     /// Changes of state since the last look, once the shutdown follows them; `None`: removed.
     pub(crate) states: Option<Vec<(u64, Option<SessionState>)>>,
 }
@@ -45,21 +44,19 @@ struct Facts {
     bytes: u64,
     /// Frames of clients that left or were evicted, in bytes, with the client's user.
     left: Vec<(u32, u64)>,
-    life: Option<(SessionState, u64, bool)>,
+    state: Option<SessionState>,
+    outlives_creator: bool,
 }
 
 impl Facts {
     fn of(session: &Session) -> Self {
         Self {
             wake_at: session.core.wake_at(),
-            charged_to: Some(session.charged_to),
+            charged_to: Some(session.owner.uid),
             bytes: session.memory_bytes,
             left: session.core.left_frame_bytes().collect(),
-            life: Some((
-                session.core.state(),
-                session.core.life().generation(),
-                session.places.have_clients(&session.core),
-            )),
+            state: Some(session.core.state()),
+            outlives_creator: session.outlives_creator(),
         }
     }
 }
@@ -117,12 +114,15 @@ impl Index {
         }
         self.bytes = self.bytes - before.all_bytes() + now.all_bytes();
         self.charge(&before, &now);
-        self.has_changed |= before.life != now.life;
-        let [before, now] = [before, now].map(|it| it.life.map(|(state, ..)| state));
-        if before != now
+        match (before.outlives_creator, now.outlives_creator) {
+            (false, true) => drop(self.outlived.insert(id, None)),
+            (true, false) => drop(self.outlived.remove(&id)),
+            _ => {}
+        }
+        if before.state != now.state
             && let Some(states) = &mut self.states
         {
-            states.push((id, now));
+            states.push((id, now.state));
         }
     }
 
@@ -185,7 +185,8 @@ mod tests {
                     charged_to: Some(u32::from(port)),
                     bytes,
                     left: (bytes > 500).then_some((u32::from(port) / 2, bytes / 2)).into_iter().collect(),
-                    life: None,
+                    state: None,
+                    outlives_creator: false,
                 });
                 index.replace(id, facts.clone());
                 match facts {

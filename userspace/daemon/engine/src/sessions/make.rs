@@ -73,8 +73,6 @@ impl Sessions {
             Ok(session)
         });
         let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
-        session.charged_to = users.charged.uid;
-        session.requested_by = users.charged.uid;
         session.settle_groups(services);
         let created = EventKind::SessionCreated {
             direction: session.spec.direction,

@@ -4,7 +4,6 @@ pub mod ending;
 mod find;
 pub mod groups;
 mod index;
-pub mod layouts;
 pub mod make;
 mod numbers;
 
@@ -239,7 +238,7 @@ impl EndedTraces {
         self.add(EndedTrace {
             id: session.id,
             name: session.spec.name.clone(),
-            uid: session.charged_to,
+            uid: session.owner.uid,
             trace: session.core.take_trace(),
         });
     }

@@ -1,14 +1,13 @@
-//! Converted sessions: those that an operator makes, and those that the daemon makes for clients.
+//! Converted sessions, and clients that name a layout.
 
 use std::time::Duration;
 
 use onair_api::operations::{
-    AbortSession, CreateSession, DescribeSession, DestroySession, EvictAttachment, ListSessions,
-    RetargetSession, SessionQuery, ShowCertificate, ShowPicture, ShowSession, StartSession,
-    StopSession,
+    CreateSession, DescribeSession, DestroySession, EvictAttachment, ListSessions, RetargetSession,
+    SessionQuery, ShowPicture, ShowSession, StartSession, StopSession,
 };
 use onair_api::{
-    Operation, ProblemCode, SessionProblemKind as Kind, SessionRef, SessionState, SessionView, Via,
+    ProblemCode, SessionProblemKind as Kind, SessionRef, SessionState, SessionView, Via,
 };
 use onair_ipc::caller::Deadline;
 use serde_json::{from_value, json};
@@ -67,6 +66,12 @@ fn source_stops_or_goes_then_the_converted_session_says_so() {
     assert!(!problems(&mut life, "mine").contains(&Kind::SourceStopped));
     end(&mut life, "cam");
     assert_eq!(problems(&mut life, "mine"), [Kind::SourceGone]);
+    // The reason of its last look for one stays.
+    life.ask::<StopSession>(mine(), ()).unwrap();
+    life.ask::<StartSession>(mine(), ()).unwrap();
+    assert_eq!(problems(&mut life, "mine"), [Kind::SourceGone]);
+    let told = &show(&mut life, "mine").problems[0].detail;
+    assert!(told.contains("no session has that name"), "{told}");
     // Another one of that name is found at the next start.
     life.ask::<CreateSession>((), source("cam", json!({})))
         .unwrap();
@@ -114,7 +119,7 @@ fn converted_session_that_cannot_be_then_refused_with_advice() {
 }
 
 #[test]
-fn converter_not_there_then_none_is_made_and_others_are_shared() {
+fn converter_not_there_then_none_is_made() {
     let mut life = life();
     let made = converted("made", "cam", "v210");
     life.ask::<CreateSession>((), made).unwrap();
@@ -123,14 +128,7 @@ fn converter_not_there_then_none_is_made_and_others_are_shared() {
     let refused = life.ask::<CreateSession>((), mine).unwrap_err();
     assert_eq!(refused.code, ProblemCode::NoConverter);
     assert!(refused.detail.contains("onair-convert"), "{refused}");
-    let refused = life.attach_as(root(), "cam", Some("yuv422p10le"));
-    assert_eq!(
-        refused.map(drop).unwrap_err().code,
-        ProblemCode::NoConverter
-    );
     assert_eq!(count(&mut life), 2);
-    // What exists is shared, whatever became of the program.
-    life.attach_as(root(), "cam", Some("v210")).unwrap();
 }
 
 #[test]
@@ -201,84 +199,34 @@ fn converted_session_persistent_then_back_behind_its_source() {
     assert_eq!(show(&mut life, "cam").converted_sessions, 1);
 }
 
-/// Attaches in a layout; the session's name.
-fn in_layout(life: &mut Life, layout: &str) -> (onair_sim_machine::life::client::Client, String) {
-    let client = life.attach_as(root(), "cam", Some(layout));
-    let client = client.unwrap();
-    let view = life.ask::<ShowSession>(client.place().0, ()).unwrap();
-    (client, view.name.to_string())
-}
-
 #[test]
-fn clients_name_layouts_then_one_session_for_each_until_unused() {
+fn client_names_a_layout_then_gets_the_session_or_the_command() {
     let mut life = life();
-    let (one, name) = in_layout(&mut life, "v210");
-    assert_eq!(name, "cam-v210");
-    let (other, same) = in_layout(&mut life, "v210");
-    assert_eq!((same, count(&mut life)), (name, 2));
-    let (third, _) = in_layout(&mut life, "y210le");
-    assert_eq!(show(&mut life, "cam").converted_sessions, 2);
-    let session = one.place().0;
-    life.detach(one).unwrap();
-    life.kill(other);
-    life.detach(third).unwrap();
-    life.live(Duration::from_secs(30));
-    assert_eq!(count(&mut life), 1);
-    let certificate = life.ask::<ShowCertificate>(session, ()).unwrap();
-    assert_eq!(certificate.operation, Operation::DestroyWait);
-    assert_eq!(certificate.requester.command, "onaird");
-    // One that an operator made is taken, too.
-    life.ask::<CreateSession>((), converted("packed", "cam", "y210le"))
-        .unwrap();
-    assert_eq!(in_layout(&mut life, "y210le").1, "packed");
-}
-
-#[test]
-fn source_stops_starts_and_goes_then_its_layout_follows() {
-    let mut life = life();
-    let (client, name) = in_layout(&mut life, "v210");
-    let follower = || -> SessionRef { name.parse().unwrap() };
-    let follows = |life: &mut Life, state| {
-        life.live(Duration::from_secs(1));
-        assert_eq!(show(life, &name).state, state);
+    let refused = life.attach_as(root(), "cam", Some("v210")).map(drop);
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code, ProblemCode::NotConverted);
+    let command = "`onairctl session create cam-v210 --from cam --layout v210`";
+    assert!(refused.detail.contains(command), "{refused}");
+    assert_eq!(count(&mut life), 1, "none was made");
+    let narrow =
+        json!({"name": "one", "max_attachments": 1, "convert": {"from": "cam", "layout": "v210"}});
+    let narrow: onair_api::NewSessionDocument = from_value(narrow).unwrap();
+    let narrow = narrow.try_into().unwrap();
+    life.ask::<CreateSession>((), narrow).unwrap();
+    for name in ["two", "three"] {
+        life.ask::<CreateSession>((), converted(name, "cam", "v210"))
+            .unwrap();
+    }
+    let mut name = |of: &str| {
+        let client = life.attach_as(root(), of, Some("v210")).unwrap();
+        let view = life.ask::<ShowSession>(client.place().0, ()).unwrap();
+        (view.name.to_string(), client)
     };
-    life.ask::<StopSession>(cam(), ()).unwrap();
-    follows(&mut life, SessionState::Stopped);
-    life.ask::<StartSession>(cam(), ()).unwrap();
-    follows(&mut life, SessionState::Running);
-    // An operator's own stop lasts until the source starts again.
-    life.ask::<StopSession>(follower(), ()).unwrap();
-    follows(&mut life, SessionState::Stopped);
-    life.ask::<StopSession>(cam(), ()).unwrap();
-    life.ask::<StartSession>(cam(), ()).unwrap();
-    follows(&mut life, SessionState::Running);
-    end(&mut life, "cam");
-    life.live(Duration::from_secs(5));
-    let certificate = life.ask::<ShowCertificate>(client.place().0, ()).unwrap();
-    assert_eq!(certificate.operation, Operation::DestroyWait);
-}
-
-#[test]
-fn source_aborted_then_its_layout_is_aborted_with_it() {
-    let mut life = life();
-    let (client, _) = in_layout(&mut life, "v210");
-    life.ask::<AbortSession>(cam(), ()).unwrap();
-    life.live(Duration::from_secs(1));
-    let certificate = life.ask::<ShowCertificate>(client.place().0, ()).unwrap();
-    assert_eq!(certificate.operation, Operation::Abort);
-    assert_eq!(certificate.evicted.len(), 1);
-}
-
-#[test]
-fn source_destroyed_during_an_attach_then_the_layout_ends() {
-    let mut life = life();
-    let peer = life.peer(root());
-    let reserved = life.reserve(&peer, "cam", Some("v210")).unwrap();
-    end(&mut life, "cam");
-    life.live(Duration::from_secs(5));
-    let late = life.admit(&peer, reserved).map(drop).unwrap_err();
-    assert_eq!(late.code, ProblemCode::StaleSession);
-    assert_eq!(count(&mut life), 0);
+    // The first one with a free place; that of the name if it has the layout itself.
+    let (first, _client) = name("cam");
+    assert_eq!(first, "one");
+    assert_eq!(name("cam").0, "two");
+    assert_eq!(name("three").0, "three");
 }
 
 #[test]
@@ -309,26 +257,20 @@ fn user_of_own_sessions_then_layouts_of_those_and_of_no_other() {
         let refused = life.attach_as(owner(uid), name, Some("v210"));
         assert_eq!(refused.map(drop).unwrap_err().code, ProblemCode::Forbidden);
     }
+    // An operator's own is none of theirs.
+    let of_root = life.ask::<CreateSession>((), converted("ours", "mine", "v210"));
+    of_root.unwrap();
+    let refused = life.attach_as(owner(7), "mine", Some("v210"));
+    assert_eq!(
+        refused.map(drop).unwrap_err().code,
+        ProblemCode::NotConverted
+    );
+    let own = converted("theirs", "mine", "v210");
+    life.ask_as::<CreateSession>(&owner(7), (), own).unwrap();
     let client = life.attach_as(owner(7), "mine", Some("v210")).unwrap();
     let view = life.ask::<ShowSession>(client.place().0, ()).unwrap();
-    assert_eq!(view.owner.map(|it| it.uid), Some(7));
-    let refused = life.attach_as(owner(8), "mine-v210", None);
-    assert_eq!(refused.map(drop).unwrap_err().code, ProblemCode::Forbidden);
+    assert_eq!(view.name.as_str(), "theirs");
     // A session of another user under the source's name is no source.
     let spied = life.ask_as::<CreateSession>(&owner(7), (), converted("spy", "cam", "v210"));
     assert_eq!(spied.unwrap_err().code, ProblemCode::Forbidden);
-}
-
-#[test]
-fn daemon_ends_with_layouts_of_clients_then_each_is_destroyed() {
-    let mut life = life();
-    let clients = ["v210", "y210le"].map(|layout| in_layout(&mut life, layout).0);
-    life.shut_down(Duration::from_secs(60));
-    let ended = life.end();
-    let ends = ended.sessions.iter().map(|it| it.outcome);
-    assert!(
-        ends.eq([onair_api::SessionOutcome::Destroyed; 3]),
-        "{ended:?}"
-    );
-    drop(clients);
 }

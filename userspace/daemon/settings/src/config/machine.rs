@@ -89,7 +89,7 @@ impl Config {
 
     fn check_device(&self, port: &Port) -> Result<(), ConfigError> {
         if let Some(device) = port.pci()? {
-            let usable = device.check(self.dpdk.without_iommu);
+            let usable = device.check();
             usable.map_err(|error| port.wrong("device", &port.device, error.to_string()))?;
         }
         let netns = port.netns.as_deref();

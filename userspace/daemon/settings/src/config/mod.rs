@@ -263,12 +263,7 @@ impl Config {
             let pci_ring = port.rx_ring.filter(|_| !port.device.starts_with("net_"));
             needed += port.pollers().len() * PortConfig::plain_memory_mb(mtu, pci_ring) as usize;
         }
-        if self.dpdk.without_iommu && self.dpdk.hugepages == Hugepages::Never {
-            let problem = "dpdk.without_iommu needs hugepages: set \"require\"";
-            return Err(ConfigError::value("dpdk.hugepages", "never", problem));
-        }
-        let takes_hugepages = self.dpdk.hugepages == Hugepages::Require || self.dpdk.without_iommu;
-        if takes_hugepages || self.dpdk.memory_mb as usize >= needed {
+        if self.dpdk.hugepages == Hugepages::Require || self.dpdk.memory_mb as usize >= needed {
             return Ok(());
         }
         let ports = self.port.len();

@@ -128,7 +128,7 @@ pub struct StateConfig {
     /// each.
     pub dir: PathBuf,
     /// Certificates to keep of sessions that clients used, the newest; and as many of those that no client
-    /// used, or that the daemon made for clients. With too many, the user with the most loses the oldest.
+    /// used. With too many, the user with the most loses the oldest.
     pub certificates: usize,
     /// Days to keep a certificate; 0: forever.
     pub certificate_days: u32,

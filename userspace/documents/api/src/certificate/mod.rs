@@ -31,10 +31,6 @@ pub struct Certificate {
     pub name: SessionName,
     /// The owner of the session, which may read the certificate.
     pub owner: Who,
-    /// The uid of the client for which the daemon made the session, which wanted its source in another layout.
-    /// Absent for every other session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made_for: Option<u32>,
     /// Generation of its gate at the destroy: how many times the session had been started.
     pub generation: u64,
     /// The kernel's boot id (`/proc/sys/kernel/random/boot_id`): monotonic times of two

@@ -27,11 +27,6 @@ pub struct Convert {
     /// the source is one of them. Absent: any session may be the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_owner: Option<u32>,
-    /// Set by the daemon, whatever a request says: the daemon made the session when a client attached to the
-    /// source in this layout. The session stops, starts and ends with its source, and ends some seconds after its
-    /// last client has left. `false` when absent.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub follows_source: bool,
 }
 
 impl Convert {

@@ -54,7 +54,6 @@ impl Dataplane {
             host_watch: HostWatch::default(),
             events: Arc::clone(&events),
             journal: Arc::clone(&config.journal),
-            without_iommu: false,
             cores: config.pollers.iter().map(|it| it.core).collect(),
         };
         let pollers = config.pollers.iter().zip(inboxes).enumerate();

@@ -60,7 +60,6 @@ pub struct Dataplane {
     host_watch: HostWatch,
     pub(crate) events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
-    without_iommu: bool,
     /// The pollers' cores.
     pub(crate) cores: Vec<usize>,
 }
@@ -102,7 +101,6 @@ impl Dataplane {
             host_watch: HostWatch::default(),
             events,
             journal: Arc::clone(&config.journal),
-            without_iommu: config.without_iommu,
             cores: config.pollers.iter().map(|it| it.core).collect(),
         };
         let inboxes = config.pollers.iter().map(|_| Inbox::new().map(Arc::new));
@@ -263,7 +261,6 @@ impl Dataplane {
                 eal: Arc::clone(eal),
                 spec: slot.spec().clone(),
                 config: slot.config().clone(),
-                without_iommu: self.without_iommu,
                 journal: Arc::clone(&self.journal),
                 events: Arc::clone(&self.events),
             };

@@ -26,7 +26,6 @@ pub(crate) struct Reopen {
     pub(crate) eal: Arc<Eal>,
     pub(crate) spec: PortSpec,
     pub(crate) config: PortConfig,
-    pub(crate) without_iommu: bool,
     pub(crate) journal: Arc<dyn PortJournal>,
     pub(crate) events: Arc<Events>,
 }
@@ -145,7 +144,7 @@ impl Reopen {
         let PortSpec { device, netns, .. } = &self.spec;
         let claim: DeviceClaim = device.parse()?;
         if let Some(pci) = PciDevice::of(&claim.name) {
-            pci.check(self.without_iommu)?;
+            pci.check()?;
         }
         let link = Link::of(device, netns.as_deref())?;
         if let Some(link) = link

@@ -100,7 +100,6 @@ impl Rig {
             ..EalConfig::default()
         };
         let config = DataplaneConfig {
-            without_iommu: false,
             ports: vec![
                 port("a", A, "wire:a", &[0]),
                 port("b", B, "wire:b", &[0]),

@@ -56,12 +56,11 @@ impl PciDevice {
         &self.address
     }
 
-    /// Whether DPDK can open it now, `without_iommu` also where nothing isolates it
-    /// ([`EalConfig::without_iommu`](crate::EalConfig::without_iommu)).
+    /// Whether DPDK can open it now, behind an IOMMU.
     ///
     /// # Errors
     /// [`PciError`].
-    pub fn check(&self, without_iommu: bool) -> Result<(), PciError> {
+    pub fn check(&self) -> Result<(), PciError> {
         if !self.folder.exists() {
             return Err(PciError::Missing(self.address.clone()));
         }
@@ -71,12 +70,7 @@ impl PciDevice {
         }
         let address = self.address.clone();
         if UIO.contains(&driver.as_str()) {
-            return if without_iommu {
-                // Any process can open a UIO device.
-                self.claim().map(drop)
-            } else {
-                Err(PciError::Uio { address, driver })
-            };
+            return Err(PciError::Uio { address, driver });
         }
         if driver != VFIO {
             return Err(PciError::OfTheKernel { address, driver });
@@ -85,7 +79,7 @@ impl PciDevice {
         // VFIO makes groups of its own for devices without an IOMMU, if it was told to.
         let is_isolated = |group: &String| {
             let unsafe_group = Path::new("/dev/vfio").join(format!("noiommu-{group}"));
-            without_iommu || !unsafe_group.exists()
+            !unsafe_group.exists()
         };
         let Some(group) = group.filter(is_isolated) else {
             return Err(PciError::NoIommu(address));
@@ -136,10 +130,6 @@ mod tests {
 
     /// Checks a device that has these links.
     fn checked(links: &[(&str, &str)]) -> Result<(), PciError> {
-        checked_as(links, false)
-    }
-
-    fn checked_as(links: &[(&str, &str)], without_iommu: bool) -> Result<(), PciError> {
         let devices = tempfile::tempdir().unwrap();
         let folder = devices.path().join(NAME.to_ascii_lowercase());
         fs::create_dir(&folder).unwrap();
@@ -147,7 +137,7 @@ mod tests {
             symlink(target, folder.join(link)).unwrap();
         }
         let device = PciDevice::below(devices.path(), NAME).unwrap();
-        device.check(without_iommu)
+        device.check()
     }
 
     #[test]
@@ -185,7 +175,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_device_is_told() {
         let missing = PciDevice::below(Path::new("/nowhere"), NAME).unwrap();
-        assert_eq!(missing.check(true), Err(PciError::Missing(NAME.into())));
+        assert_eq!(missing.check(), Err(PciError::Missing(NAME.into())));
         let driver = |name: &'static str| ("driver", name);
         let of_kernel = |driver: &str| {
             Err(PciError::OfTheKernel {
@@ -205,10 +195,5 @@ mod tests {
             driver: "uio_pci_generic".into(),
         };
         assert_eq!(checked(&uio), Err(refused));
-        assert_eq!(checked_as(&uio, true), Ok(()));
-        assert_eq!(
-            checked_as(&[vfio], true),
-            Err(PciError::NoIommu(NAME.into()))
-        );
     }
 }

@@ -37,9 +37,6 @@ pub struct EalConfig {
     pub memory_mb: u32,
     /// DPDK may open the PCI devices of the ports.
     pub pci: bool,
-    /// Also PCI devices that no IOMMU isolates: a fault in one overwrites any memory. It needs
-    /// hugepages.
-    pub without_iommu: bool,
     /// The device strings of the ports on PCI devices: EAL opens these devices and no other.
     #[serde(skip)]
     pub pci_devices: Vec<String>,
@@ -57,7 +54,6 @@ impl Default for EalConfig {
             hugepages: Hugepages::Auto,
             memory_mb: 512,
             pci: false,
-            without_iommu: false,
             pci_devices: Vec::new(),
             devices: None,
             extra_args: Vec::new(),
@@ -94,13 +90,7 @@ impl Eal {
     pub fn init(config: &EalConfig) -> Result<Self, Error> {
         environment::check()?;
         check_version()?;
-        let hugepages = if config.without_iommu {
-            // A plain page has no physical address that stays.
-            Hugepages::Require
-        } else {
-            config.hugepages
-        };
-        let memory = Memory::choose(hugepages, config.memory_mb)?;
+        let memory = Memory::choose(config.hugepages, config.memory_mb)?;
         let mut arguments = arguments(config, memory)?;
         if INITIALISED.swap(true, Ordering::Relaxed) {
             return Err(Error::AlreadyInitialised);
@@ -140,12 +130,11 @@ impl Eal {
         let EalConfig {
             hugepages,
             memory_mb,
-            without_iommu,
             pci_devices,
             extra_args,
             ..
         } = config;
-        let is_plain = !without_iommu && !Memory::may_be_huge(*hugepages, *memory_mb);
+        let is_plain = !Memory::may_be_huge(*hugepages, *memory_mb);
         let has_memory = is_plain || Memory::is_free(*memory_mb);
         has_memory && pci_devices.is_empty() && extra_args.is_empty()
     }
@@ -199,11 +188,7 @@ fn arguments(config: &EalConfig, memory: Memory) -> Result<Vec<CString>, Error> 
         "--no-telemetry",
         // By itself EAL would choose physical addresses as root without an IOMMU, and a pool would be
         // fragmented.
-        if config.without_iommu {
-            "--iova-mode=pa"
-        } else {
-            "--iova-mode=va"
-        },
+        "--iova-mode=va",
         "--lcores",
         &lcores()?,
     ]

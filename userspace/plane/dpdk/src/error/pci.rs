@@ -18,12 +18,12 @@ pub enum PciError {
     },
     /// It is bound to vfio-pci, and the machine has no IOMMU that isolates it.
     #[error(
-        "no IOMMU isolates PCI device {0}: switch the IOMMU on in the firmware and on the kernel's command line (intel_iommu=on or amd_iommu=on), or keep the kernel's driver and use AF_XDP. dpdk.without_iommu = true accepts a device that can write to all memory"
+        "no IOMMU isolates PCI device {0}: switch the IOMMU on in the firmware and on the kernel's command line (intel_iommu=on or amd_iommu=on), or keep the kernel's driver and use AF_XDP"
     )]
     NoIommu(String),
-    /// It is bound to a driver that uses no IOMMU, and the operator has not accepted that.
+    /// It is bound to a driver that uses no IOMMU.
     #[error(
-        "PCI device {address} is bound to {driver}, which uses no IOMMU: bind it with `dpdk-devbind.py --bind=vfio-pci {address}`, or set dpdk.without_iommu = true to accept a device that can write to all memory"
+        "PCI device {address} is bound to {driver}, which uses no IOMMU: so it could write to all memory: switch the IOMMU on, and bind it with `dpdk-devbind.py --bind=vfio-pci {address}`"
     )]
     Uio {
         /// The device.

@@ -15,6 +15,8 @@ pub(crate) const MEMBERS: usize = 3;
 pub(crate) const ALIKE: [usize; 2] = [0, 6];
 /// The converted session.
 pub(crate) const CONVERTED: usize = 5;
+/// Layout of its frames.
+pub(crate) const LAYOUT: &str = "v210";
 /// The local session.
 pub(crate) const LOCAL: usize = 8;
 
@@ -75,7 +77,7 @@ pub(crate) fn specification(role: usize, variant: u64, is_persistent: bool) -> N
     if role == CONVERTED {
         return of_document(json!({
             "name": NAMES[role], "persistent": is_persistent,
-            "convert": {"from": "cam", "layout": "v210"},
+            "convert": {"from": "cam", "layout": LAYOUT},
         }));
     }
     if role == LOCAL {

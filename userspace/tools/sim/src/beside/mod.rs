@@ -1,10 +1,8 @@
 //! Lives of cores that need no callers and no shared words, lived beside each life.
 
-mod followers;
 mod retargets;
 
 /// Lives the lives of `seed`.
 pub(crate) fn live(seed: u64) {
-    followers::live(seed);
     retargets::live(seed);
 }

@@ -38,7 +38,6 @@ pub(super) fn write(
         session,
         name: name.clone(),
         owner: owner.clone(),
-        made_for: None,
         generation: evidence.generation,
         boot_id: "boot".into(),
         versions,

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use onair_api::operations::{Access, Right};
 use onair_api::{Problem, ProblemCode, SessionRef};
-use onair_engine::inputs::{AttachAction, Reservation};
+use onair_engine::inputs::{AttachAction, NoPlace, Reservation};
 use onair_engine::machine::Watching;
 use onair_engine::session::attachment::{ClientProcess, Watched};
 use onair_ipc::message::{Attach, Challenge, Response};
 use onair_probe::{Armed, Probe, ProbeError};
-use onair_session::NoPlace;
 use onair_settings::access::authority::Caller;
 use onair_settings::diagnostics::error_chain::chain;
 use tokio::sync::mpsc;
@@ -92,8 +91,8 @@ impl Connection {
     }
 
     /// Takes a place among the clients that are being proven, and a reservation of the session. A
-    /// client that left just before may still have the reservation, or an unused converted session
-    /// that is about to end: this waits until it is settled, and tries again.
+    /// client that left just before may still have the reservation: this waits until it is settled, and
+    /// tries again.
     async fn reservation(
         &self,
         caller: &Caller,
@@ -118,8 +117,8 @@ impl Connection {
                 .await?;
             match reserved {
                 Ok(reservation) => return Ok((place, reservation)),
-                Err(NoPlace { problem, wait }) => {
-                    if wait.is_none_or(|longer| Instant::now() >= until + longer) {
+                Err(NoPlace { problem, waits }) => {
+                    if !waits || Instant::now() >= until {
                         return Err(*problem);
                     }
                     drop(place);

@@ -89,7 +89,6 @@ pub(crate) fn certificate(
     Certificate {
         format: Certificate::FORMAT,
         owner: caller.who.clone(),
-        made_for: None,
         digest: None,
         durable: true,
         session: view.id,

@@ -39,11 +39,6 @@ impl Places {
         taken + u64::from(kept) >= u64::from(most(spec))
     }
 
-    /// Whether a client is attached, is about to attach, or left and is still being settled.
-    pub(crate) fn have_clients(&self, core: &SessionCore<Runtime>) -> bool {
-        of_clients(core) > 0 || self.proving > 0
-    }
-
     /// Returns a reservation.
     pub(crate) fn unreserve(&mut self) {
         if !mutant!("engine: a reservation is not given back") {

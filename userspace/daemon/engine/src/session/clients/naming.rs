@@ -165,7 +165,7 @@ impl Session {
                     blockers,
                     more,
                 };
-                (self.charged_to, quarantined)
+                (self.owner.uid, quarantined)
             }
         };
         self.publish(services, caused_by, kind);

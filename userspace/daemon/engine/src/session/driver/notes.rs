@@ -36,7 +36,7 @@ impl Session {
     /// Logs what a poller found in the words of a client, which is evicted for it.
     pub fn log_violation(&self, services: &Services, attachment: u64, what: Violation) {
         let client = self.connected.get(attachment);
-        let uid = client.map_or(self.charged_to, |it| it.client.who.uid);
+        let uid = client.map_or(self.owner.uid, |it| it.client.who.uid);
         let (lines, now) = (&services.lines.faults, services.machine.now());
         if let Some(more) = lines.note_caused(uid, now) {
             tracing::error!(session = %self.id, attachment, ?what, more, "a client broke the protocol");
@@ -74,7 +74,7 @@ fn cause_of(session: &Session, note: &Note) -> u32 {
         | Note::SecondRuntime
         | Note::Contradicted => None,
     };
-    client.unwrap_or(session.charged_to)
+    client.unwrap_or(session.owner.uid)
 }
 
 /// Logs `note`. `more` such lines of its user were left out before.

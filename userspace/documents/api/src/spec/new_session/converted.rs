@@ -72,10 +72,7 @@ impl TryFrom<NewSessionDocument> for ConvertedSession {
         let checked = (|| {
             Some(Self {
                 name: name?,
-                convert: Convert {
-                    follows_source: false,
-                    ..document.convert?
-                },
+                convert: document.convert?,
                 quota: quota?,
                 max_attachments: max_attachments?,
                 priority: priority?,
@@ -137,16 +134,6 @@ mod tests {
         let stored = serde_json::to_value(&spec).unwrap();
         assert_eq!(stored["convert"]["layout"], "v210");
         assert_eq!(serde_json::from_value::<SessionSpec>(stored).unwrap(), spec);
-    }
-
-    #[test]
-    fn converted_session_of_a_request_then_follows_no_source() {
-        let mut document = converted();
-        document["convert"]["follows_source"] = json!(true);
-        let NewSession::Converted(session) = accept(document).unwrap() else {
-            panic!("it has `convert`");
-        };
-        assert!(!session.convert.follows_source);
     }
 
     #[test]

@@ -293,7 +293,6 @@ impl Create {
                 from: from.clone(),
                 layout: self.layout.clone().unwrap_or_default(),
                 source_owner: None,
-                follows_source: false,
             }),
             quota: self.quota,
             max_attachments: self.max_attachments,

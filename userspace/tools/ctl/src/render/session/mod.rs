@@ -160,16 +160,8 @@ pub(crate) fn one(view: &SessionView) -> String {
     table.add_cell("state", state(view.state));
     table.add("direction", direction);
     if let Some(convert) = &view.convert {
-        table.add(
-            "converts",
-            match convert.follows_source {
-                false => format!("{} to {}", convert.from, convert.layout),
-                true => format!(
-                    "{} to {}, made for clients: it ends with its source, or without clients",
-                    convert.from, convert.layout
-                ),
-            },
-        );
+        let (from, layout) = (&convert.from, &convert.layout);
+        table.add("converts", format!("{from} to {layout}"));
         table.add("converter", &view.poller);
         table.add(view.format.kind().name(), &view.format);
     } else if view.direction == Direction::Local {

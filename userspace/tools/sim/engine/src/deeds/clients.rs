@@ -7,7 +7,7 @@ use onair_sim_machine::life::client::Peer;
 
 use super::operators::{pick, wait_of};
 use super::role_of;
-use crate::cast::{CONVERTED, LOCAL, caller, is_filled, name, specification};
+use crate::cast::{CONVERTED, LAYOUT, LOCAL, caller, is_filled, name, specification};
 use crate::plan::{EngineDeed, EngineDeedKind as Kind};
 use crate::stage::{Guest, PassedOn, Stage};
 
@@ -16,7 +16,7 @@ impl Stage {
         let (role, which) = (role_of(deed), deed.which);
         match deed.kind {
             Kind::Attach => self.attach(role, which, None),
-            Kind::AttachInLayout => self.attach(0, which, Some("yuv422p10le")),
+            Kind::AttachInLayout => self.attach(0, which, Some(LAYOUT)),
             Kind::Reserve => {
                 let peer = self.life().peer(caller(which));
                 if let Ok(id) = self.life().reserve(&peer, name(role).as_str(), None) {

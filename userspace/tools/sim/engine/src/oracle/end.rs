@@ -129,10 +129,7 @@ impl Stage {
                 continue;
             }
             let ended = self.life().ask::<AbortSession>(view.id.into(), ());
-            // It may be one that was made for clients, and goes with its source.
-            if let Err(problem) = ended
-                && self.list().iter().any(|it| it.id == view.id)
-            {
+            if let Err(problem) = ended {
                 self.violate(format!("{} is not aborted: {problem}", view.name));
             }
             self.observe();

@@ -6,7 +6,7 @@ use onair_api::operations::{ListSessions, SessionQuery, ShowHealth, ShowSession}
 use onair_api::{Health, SessionState, SessionView};
 
 use crate::cast;
-use crate::stage::{Guest, Hindrances, Request, Stage};
+use crate::stage::{Hindrances, Request, Stage};
 
 /// How long a session may drain after its requester has gone.
 const LEFT: Duration = Duration::from_millis(2_500);
@@ -41,11 +41,7 @@ impl Stage {
 
     /// State that a refused request must not change.
     pub(crate) fn fingerprint(&mut self) -> String {
-        // One that was made for clients follows its source, in its own time.
-        let own = cast::name(cast::CONVERTED);
-        let all = self.list().into_iter();
-        let each = all.filter(|it| it.convert.is_none() || it.name == own);
-        let each = each.map(|it| {
+        let each = self.list().into_iter().map(|it| {
             let attached = it.attachments.iter();
             let attached: Vec<_> = attached.map(|it| (it.attachment, it.state)).collect();
             format!(
@@ -103,16 +99,12 @@ impl Stage {
         self.check_tally(&listed);
     }
 
-    /// A session that drains does so for a request, or the daemon's end. A session that was made for clients drains
-    /// from its source's end until the last client has left.
+    /// A session that drains does so for a request, or the daemon's end.
     fn check_draining(&mut self, view: &SessionView) {
         let id = view.id.0;
         let is_group = |it: &Request| view.member_of.is_some() && it.purpose.role >= cast::ROLES;
         let is_for = |it: &Request| it.purpose.session == Some(id) || is_group(it);
-        let is_held = |it: &Guest| it.session() == id && it.blocked > 0;
-        let follows = view.convert.as_ref().is_some_and(|it| it.follows_source);
-        let is_followed = follows && self.guests.iter().any(is_held);
-        let is_asked = self.requests.iter().any(is_for) || self.is_ending || is_followed;
+        let is_asked = self.requests.iter().any(is_for) || self.is_ending;
         if view.state != SessionState::Draining || is_asked {
             self.drains_since.remove(&id);
             return;

@@ -5,11 +5,10 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 
 use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionView, Who};
-use onair_engine::inputs::{AttachAction, Input};
+use onair_engine::inputs::{AttachAction, Input, NoPlace};
 use onair_engine::session::attachment::ClientProcess;
 use onair_ipc::caller::Attachment;
 use onair_ipc::membarrier;
-use onair_session::NoPlace;
 use onair_settings::access::authority::Caller;
 
 use super::{Life, root, who};

@@ -41,7 +41,6 @@ pub(super) fn dataplane() -> DataplaneConfig {
         rest: Rest::default(),
     };
     DataplaneConfig {
-        without_iommu: false,
         ports: vec![
             port("a", &[0, 1], [10, 9, 1, 1]),
             port("b", &[1], [10, 9, 2, 1]),
