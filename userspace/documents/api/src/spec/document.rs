@@ -1,71 +1,8 @@
-//! The complete session specification as JSON. Only its shape is checked.
+//! Addresses of a session as JSON. Only their shape is checked.
 
-use onair_essence::FormatDocument;
 use serde::{Deserialize, Serialize};
 
-use super::{Convert, DescriptionNote, Direction, LegDocument, SessionSpec, Source};
-
-/// The specification of a session as documents of the daemon have it: all that
-/// [`NewSessionDocument`](super::NewSessionDocument) has, and of a converted session also what it has from its
-/// source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SpecDocument {
-    /// Unique among the live sessions.
-    pub name: String,
-    /// Direction of the packets, or that there are none.
-    pub direction: Direction,
-    /// Name of a port in the daemon's configuration; absent for a local session.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub port: String,
-    /// Format of its units.
-    #[serde(flatten)]
-    pub format: FormatDocument,
-    /// Addresses and payload type; absent for a local session.
-    #[serde(default, skip_serializing_if = "FlowDocument::is_none")]
-    pub flow: FlowDocument,
-    /// The session whose frames are converted, and to what; absent for a session of packets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub convert: Option<Convert>,
-    /// Send only: source of the frames; `client` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Source>,
-    /// Frames that one attachment may hold on loan at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    pub quota: Option<u32>,
-    /// Attachments at a time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    pub max_attachments: Option<u32>,
-    /// Shutdown priority.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    pub priority: Option<u32>,
-    /// Receive only: close a frame as incomplete after this many milliseconds without a packet of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    pub frame_timeout_ms: Option<u32>,
-    /// The daemon stops the session this many milliseconds after its creation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    pub duration_ms: Option<u64>,
-    /// Restore the session when the daemon restarts, unless a user destroyed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub persistent: Option<bool>,
-    /// Parts of its description that the session does not have.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<DescriptionNote>,
-    /// Place it also on a poller that has no room for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overcommit: Option<bool>,
-    /// Destroy the session when the client that created it has gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ends_with_creator: Option<bool>,
-    /// A controller's connection.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connected: Option<String>,
-}
+use super::LegDocument;
 
 /// Addresses and payload type.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,51 +83,5 @@ impl FlowDocument {
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-impl From<SessionSpec> for SpecDocument {
-    fn from(spec: SessionSpec) -> Self {
-        let is_local = spec.is_local();
-        let sends = spec.direction == Direction::Send;
-        let sources = spec.flow.sources.iter().map(ToString::to_string);
-        let sources: Vec<_> = sources.collect();
-        // A sender always says 0.
-        let offset = spec.flow.media_clock_offset.filter(|it| *it > 0 || !sends);
-        let second = spec.flow.second;
-        Self {
-            name: spec.name.into(),
-            direction: spec.direction,
-            port: spec.port,
-            format: spec.format.into(),
-            flow: if is_local {
-                FlowDocument::default()
-            } else {
-                FlowDocument {
-                    destination: spec.flow.destination.to_string(),
-                    source: spec.flow.source.map(|s| s.to_string()),
-                    sources: (!sources.is_empty()).then_some(sources),
-                    ttl: (sends || spec.flow.ttl != super::DEFAULT_TTL)
-                        .then_some(spec.flow.ttl.into()),
-                    dscp: sends.then_some(u32::from(spec.flow.dscp)),
-                    payload_type: Some(u32::from(spec.flow.payload_type)),
-                    media_clock_offset: offset,
-                    reference_clock: spec.flow.reference_clock,
-                    second_leg: second.map(|leg| LegDocument::of(leg, spec.direction)),
-                }
-            },
-            convert: spec.convert,
-            source: spec.source,
-            quota: Some(spec.quota),
-            max_attachments: Some(spec.max_attachments),
-            priority: Some(u32::from(spec.priority)),
-            frame_timeout_ms: spec.frame_timeout_ms,
-            duration_ms: spec.duration_ms,
-            persistent: spec.persistent.then_some(true),
-            notes: spec.notes,
-            overcommit: spec.overcommit.then_some(true),
-            ends_with_creator: spec.ends_with_creator.then_some(true),
-            connected: spec.connected,
-        }
     }
 }

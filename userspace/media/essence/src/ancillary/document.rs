@@ -6,7 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::stream::{AncillaryStandard, AncillaryStream, Transmission};
-use crate::essence::{Document, Listed, Patch, Seen};
+use crate::document::changes::changes;
+use crate::essence::{Document, Listed, Seen};
 use crate::invalid::{OutOfRange, Problems, SpecErrors, within};
 use crate::rows::Row;
 use crate::video::FrameRate;
@@ -99,14 +100,9 @@ impl From<AncillaryStream> for AncillaryDocument {
     }
 }
 
-/// Nothing of ancillary data changes while a session lasts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AncillaryPatch {}
-
-impl Patch<AncillaryDocument> for AncillaryPatch {
-    fn apply(&self, _document: &mut AncillaryDocument) {}
+changes! {
+    /// Nothing of ancillary data changes while a session lasts.
+    AncillaryPatch of AncillaryDocument {}
 }
 
 /// Rate of the frames of ancillary data.

@@ -1,5 +1,6 @@
 //! Building blocks of the documents of all essences.
 
+pub(crate) mod changes;
 pub mod invalid;
 pub mod objects;
 pub mod rows;

@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::format::named_time;
 use super::{AudioFormat, Coding};
-use crate::essence::{Document, Listed, Patch};
+use crate::document::changes::changes;
+use crate::essence::{Document, Listed};
 use crate::rows::Row;
 
 /// Packet time of most senders in microseconds (AES67 §7.2.1).
 const USUAL_PACKET_US: u32 = 1_000;
 
 /// Coding, rate and channels of the samples, and how many a packet and a buffer have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = AudioFormat))]
@@ -77,6 +78,13 @@ impl Document for AudioDocument {
         );
         rows
     }
+
+    /// The size of a buffer depends on that of a packet.
+    fn hold_units(&mut self) {
+        if let Ok(format) = AudioFormat::try_from(&*self) {
+            self.block_samples = Some(format.block_samples());
+        }
+    }
 }
 
 /// For people: `L24 48000 Hz 2 channels`.
@@ -104,27 +112,12 @@ impl From<AudioFormat> for AudioDocument {
     }
 }
 
-/// Changed packets; each field as in the session's specification.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AudioPatch {
-    /// Time of a packet in microseconds; `null`: 1000. A buffer keeps its samples.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 60, maximum = 10_000))]
-    pub packet_time_us: Option<Option<u32>>,
-}
-
-impl Patch<AudioDocument> for AudioPatch {
-    fn apply(&self, audio: &mut AudioDocument) {
-        let Some(packet_time_us) = self.packet_time_us else {
-            return;
-        };
-        if let Ok(format) = AudioFormat::try_from(&*audio) {
-            audio.block_samples = Some(format.block_samples());
-        }
-        audio.packet_time_us = packet_time_us;
+changes! {
+    /// Changed packets; each field as in the session's specification.
+    AudioPatch of AudioDocument {
+        /// Time of a packet in microseconds; `null`: 1000. A buffer keeps its samples.
+        packet_time_us: u32
+            ["crate::whole::present_number" value_type = Option<u32>, minimum = 60, maximum = 10_000],
     }
 }
 
