@@ -1,7 +1,7 @@
 //! Uncompressed video in the pgroup layout of RFC 4175 §4.3, as in ST 2110-20.
 
 pub mod assembly;
-mod document;
+pub(crate) mod document;
 mod essence;
 mod format;
 pub mod pacing;

@@ -24,10 +24,7 @@ macro_rules! session_documents {
             pub struct NewSessionDocument {
                 {
                     /// Unique among the live sessions: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
-                    #[cfg_attr(
-                        feature = "openapi",
-                        schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))
-                    )]
+                    #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1")))]
                     pub name: String,
                     /// Direction of the packets, or `local`: a client of this host fills the frames that others read, and there
                     /// are no packets. Required without `convert`.
@@ -35,10 +32,7 @@ macro_rules! session_documents {
                     pub direction: Option<Direction>,
                     /// Name of a port in the daemon's configuration. Required without `convert`; a local session has none.
                     #[serde(default, skip_serializing_if = "Option::is_none")]
-                    #[cfg_attr(
-                        feature = "openapi",
-                        schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))
-                    )]
+                    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a")))]
                     pub port: Option<String>,
                 }
                 /// The format of what it carries: exactly one. Required without `convert`.
@@ -136,33 +130,28 @@ session_documents! {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// Frames that one attachment may hold on loan at a time: 1 to 64, 4 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
     pub quota: Option<u32>,
     /// Attachments at a time: 1 to 128, 4 when absent. Local: one of them fills the frames, so at least 2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
     pub max_attachments: Option<u32>,
     /// Shutdown priority: 0 to 100, 50 when absent. The daemon stops and destroys sessions with a
     /// lower number first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub priority: Option<u32>,
     /// Receive only: close a frame as incomplete after this many milliseconds without a packet of
     /// it, and only then follow a sender that restarted: 1 to 10000; three frame times, at least
     /// 100, when absent. Longer for a path that delays packets by more, at the price of later
     /// incomplete frames.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
     pub frame_timeout_ms: Option<u32>,
     /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
     /// When absent, the daemon does not stop it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
     pub duration_ms: Option<u64>,
     /// Restore the session when the daemon restarts, unless a user destroyed it; `false` when

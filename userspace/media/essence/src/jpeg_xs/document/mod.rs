@@ -21,81 +21,49 @@ picture_document! {
     pub struct JpegXsDocument {
         {
             /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
-            #[serde(deserialize_with = "crate::whole::number")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(minimum = 16, maximum = 32767, examples(1920))
-            )]
+            #[cfg_attr(feature = "openapi", schema(minimum = 16, maximum = 32767, examples(1920)))]
             pub width: u32,
             /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0.
-            #[serde(deserialize_with = "crate::whole::number")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(minimum = 2, maximum = 32767, examples(1080))
-            )]
+            #[cfg_attr(feature = "openapi", schema(minimum = 2, maximum = 32767, examples(1080)))]
             pub height: u32,
             /// Frames a second as an exact ratio: `60/1`, `60`, `30000/1001`. 1 to 120.
-            #[cfg_attr(
-                feature = "openapi",
-                schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("50/1"))
-            )]
+            #[cfg_attr(feature = "openapi", schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("50/1")))]
             pub frame_rate: String,
             /// Bits a sample: 8, 10, 12 or 16.
-            #[serde(deserialize_with = "crate::whole::number")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10))
-            )]
+            #[cfg_attr(feature = "openapi", schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10)))]
             pub depth: u32,
             /// Most bytes of a frame or field: its boxes and its codestream. A sender's have so many.
-            #[serde(deserialize_with = "crate::whole::number")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(minimum = 512, maximum = 268_435_456, examples(312_500))
-            )]
+            #[cfg_attr(feature = "openapi", schema(minimum = 512, maximum = 268_435_456, examples(312_500)))]
             pub bytes: u32,
             /// Colour components; `YCbCr-4:2:2` when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub sampling: Option<Sampling>,
             /// Order of the lines: `progressive`, which it is when absent, or `interlaced`: each buffer is a field.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub scan: Option<Scan>,
             /// Content of a run of packets (`packetmode` in SDP); `codestream` when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub packet_mode: Option<PacketMode>,
             /// Receive: slices come in any order (`transmode=0`); `false` when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub out_of_order: Option<bool>,
             /// Name of the profile (ISO/IEC 21122-2), as in SDP: `Main422.10`.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             #[cfg_attr(feature = "openapi", schema(max_length = 40))]
             pub profile: Option<String>,
             /// Name of the level: `2k-1`.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             #[cfg_attr(feature = "openapi", schema(max_length = 40))]
             pub level: Option<String>,
             /// Name of the sublevel: `Sublev3bpp`.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             #[cfg_attr(feature = "openapi", schema(max_length = 40))]
             pub sublevel: Option<String>,
             /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460 when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[serde(deserialize_with = "crate::whole::optional")]
             #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
             pub max_udp: Option<u32>,
             /// Send: how the packets are spread, by the sender types of ST 2110-21; `wide` when absent. Receive: the type that the
             /// sender says it is (`TP` in SDP).
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub sender_type: Option<SenderType>,
             /// Most packets that the network model may hold (`CMAX` in SDP); the limit of the sender type when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[serde(deserialize_with = "crate::whole::optional")]
             #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
             pub cmax: Option<u32>,
         }
         {
             /// Year of the version of ST 2110-22 (`SSN` in SDP).
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub standard: Option<CompressedStandard>,
         }
     }

@@ -1,6 +1,6 @@
 //! A format of video as JSON. Only its shape is checked; [`VideoStream`] exists only if every field is valid.
 
-mod check;
+pub(crate) mod check;
 mod rate_text;
 
 use std::fmt;
@@ -22,78 +22,51 @@ picture_document! {
     pub struct VideoDocument {
         {
             /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
-            #[serde(deserialize_with = "crate::whole::number")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(minimum = 16, maximum = 32767, examples(1280))
-            )]
+            #[cfg_attr(feature = "openapi", schema(minimum = 16, maximum = 32767, examples(1280)))]
             pub width: u32,
             /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0. A frame
             /// has at most 268435456 bytes.
-            #[serde(deserialize_with = "crate::whole::number")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(minimum = 2, maximum = 32767, examples(720))
-            )]
+            #[cfg_attr(feature = "openapi", schema(minimum = 2, maximum = 32767, examples(720)))]
             pub height: u32,
             /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
             /// 1 to 120.
             #[serde(deserialize_with = "rate_text::frame_rate_text")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(value_type = String, pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
-            )]
+            #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1")))]
             pub frame_rate: String,
             /// Bits a sample: 8, 10, 12 or 16; 4:2:0 has no 16.
-            #[serde(deserialize_with = "crate::whole::number")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10))
-            )]
+            #[cfg_attr(feature = "openapi", schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10)))]
             pub depth: u32,
             /// With 16 bits: the samples are floating point numbers (`16f` of ST 2110-20); `false` when
             /// absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub float: Option<bool>,
             /// Colour components; `YCbCr-4:2:2` when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub sampling: Option<Sampling>,
             /// Order of the lines; `progressive` when absent. With `interlaced` each buffer is a field, with
             /// `psf` a frame.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub scan: Option<Scan>,
             /// How a sender cuts lines into packets; `general` when absent. A receiver accepts both.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub packing: Option<Packing>,
             /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460
             /// when absent (ST 2110-10 §6.3). The port's MTU must allow it. A receiver accepts any.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[serde(deserialize_with = "crate::whole::optional")]
             #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
             pub max_udp: Option<u32>,
             /// Send: how the packets are spread, by the sender types of ST 2110-21 §7; `wide` when absent.
             /// Receive: the type that the sender says it is, by which its timing is judged; when absent, the
             /// packets show whether it is gapped or linear.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub sender_type: Option<SenderType>,
             /// TROFFSET of ST 2110-21 in microseconds, less than a frame: how long after a frame's time a receiver reads
             /// its first packet (`TROFF` in SDP); the default of the raster when absent. Send: frames start by
             /// it. Receive: what the sender says, by which its timing is judged.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[serde(deserialize_with = "crate::whole::optional")]
             #[cfg_attr(feature = "openapi", schema(maximum = 999_999, examples(638)))]
             pub tr_offset_us: Option<u32>,
             /// Most packets that the network model of ST 2110-21 may hold (`CMAX` in SDP); the limit of the sender
             /// type when absent. Send: the sender keeps to it; at most the limit of its type. Receive: what the
             /// sender says, by which its timing is judged.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[serde(deserialize_with = "crate::whole::optional")]
             #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
             pub cmax: Option<u32>,
         }
         {
             /// Year of the version of ST 2110-20 (`SSN` in SDP); when absent, a sender names the one that has its colours.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub standard: Option<VideoStandard>,
         }
     }

@@ -218,26 +218,21 @@ impl Appearance {
 macro_rules! picture_document {
     ($(#[$meta:meta])* pub struct $document:ident { { $($before:tt)* } { $($after:tt)* } }
      $(#[$about:meta])+ $change:ident { { $($first:tt)* } { $($last:tt)* } }) => {
+        $crate::document! {
         $(#[$meta])*
         pub struct $document {
             $($before)*
             /// Colour primaries and matrix, as in SDP; unknown when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub colorimetry: Option<$crate::video::Colorimetry>,
             /// Transfer characteristic system (`TCS` in SDP); unknown when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub transfer: Option<$crate::video::TransferCharacteristics>,
             /// Range of the code values (`RANGE` in SDP); unknown when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
             pub range: Option<$crate::video::VideoRange>,
             /// Width of a pixel to its height (`PAR` in SDP); unknown when absent.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[cfg_attr(
-                feature = "openapi",
-                schema(value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$", examples("12:11"))
-            )]
+            #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$", examples("12:11")))]
             pub pixel_aspect: Option<$crate::video::PixelAspect>,
             $($after)*
+        }
         }
 
         $crate::document::changes::changes! {
