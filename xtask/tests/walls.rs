@@ -49,7 +49,7 @@ const ROOMS: [&str; 18] = [
     "userspace/media/essence/src/video/",
     "userspace/media/pixels/",
     "userspace/tools/ctl/src/args/jpeg_xs.rs",
-    "userspace/tools/ctl/src/args/video.rs",
+    "userspace/tools/ctl/src/args/video",
 ];
 
 /// Files that have some, such as the name of a layout as an example. This list only gets shorter.

@@ -208,7 +208,7 @@ mod tests {
             colorimetry,
             transfer,
             range,
-            pixel_aspect: None,
+            ..Appearance::UNKNOWN
         };
         let hd = (Sampling::YCbCr422, 10, 1080);
         for (said, samples, expected) in [

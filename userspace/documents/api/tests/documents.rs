@@ -70,6 +70,19 @@ fn specification_of_each_format_then_written_as_pinned() {
     assert_eq!(formats, 7);
 }
 
+/// A buffer has whole packets, by default of about 10 ms: how many is said before packets change.
+#[test]
+fn packet_time_changed_then_a_buffer_keeps_its_samples() {
+    let spec: SessionSpec = read(&json!({"name": "mic1", "direction": "send", "port": "a",
+        "audio": {"coding": "L16", "sample_rate": 48_000, "channels": 2, "packet_time_us": 4_000},
+        "flow": {"destination": "10.77.0.2:5004"}}));
+    let patch: SessionPatch = read(&json!({"audio": {"packet_time_us": null}}));
+    let changed = written(&patch.apply(&spec).unwrap());
+    let expected =
+        json!({"coding": "L16", "sample_rate": 48_000, "channels": 2, "block_samples": 576});
+    assert_eq!(changed["audio"], expected);
+}
+
 #[test]
 fn invalid_formats_then_refused_as_pinned() {
     let path = folder("invalid.json");

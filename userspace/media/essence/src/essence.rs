@@ -42,10 +42,16 @@ pub trait Listed: Clone + Eq + Debug + Serialize + DeserializeOwned {
 pub trait Document: Clone + Eq + Debug + Display + Serialize + DeserializeOwned {
     /// How a sender makes and spreads its packets, or what a receiver knows of that, for people.
     fn packet_rows(&self, sends: bool) -> Vec<Row>;
+
+    /// Says what its units depend on, before its packets change.
+    fn hold_units(&mut self) {}
 }
 
 /// A change of a session's format that does not change its units.
 pub trait Patch<Document>: Default + Eq {
+    /// All that may change, as the document has it.
+    fn of(document: &Document) -> Self;
+
     /// Changes the document.
     fn apply(&self, document: &mut Document);
 }
@@ -54,8 +60,6 @@ pub trait Patch<Document>: Default + Eq {
 pub trait Essence: Display + Sized {
     /// Its form in JSON, of which only the shape is checked.
     type Document: Document + From<Self>;
-    /// A change of it in JSON.
-    type Patch: Patch<Self::Document>;
     /// Facts about it that packets show.
     type Seen: Seen + DeserializeOwned;
     /// Its format in a list of sessions.

@@ -6,6 +6,9 @@
 //! here, nor anything of the daemon.
 #![forbid(unsafe_code)]
 
+// Of attributes in `document!`.
+extern crate self as onair_essence;
+
 pub mod ancillary;
 pub mod audio;
 mod bits;

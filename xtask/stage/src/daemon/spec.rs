@@ -51,19 +51,7 @@ impl Raster {
             height: self.height,
             frame_rate: format!("{}/1", self.rate),
             depth: self.depth,
-            float: None,
-            sampling: None,
-            scan: None,
-            packing: None,
-            max_udp: None,
-            sender_type: None,
-            tr_offset_us: None,
-            cmax: None,
-            colorimetry: None,
-            transfer: None,
-            range: None,
-            pixel_aspect: None,
-            standard: None,
+            ..VideoDocument::default()
         }
     }
 }
@@ -108,34 +96,16 @@ pub fn video_timing(view: &SessionView) -> Option<&VideoTiming> {
 /// A session that receives on port `b`, at UDP port `udp`.
 #[must_use]
 pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
+    let flow = FlowDocument {
+        destination: format!("10.77.0.2:{udp}"),
+        payload_type: Some(96),
+        ..FlowDocument::default()
+    };
+    let names = (name.to_owned(), "b".to_owned());
+    let carried = (FormatDocument::Video(raster.document()), flow);
     SpecDocument {
-        name: name.to_owned(),
-        direction: Direction::Receive,
-        port: "b".to_owned(),
-        format: FormatDocument::Video(raster.document()),
-        flow: FlowDocument {
-            destination: format!("10.77.0.2:{udp}"),
-            source: None,
-            sources: None,
-            ttl: None,
-            dscp: None,
-            payload_type: Some(96),
-            media_clock_offset: None,
-            reference_clock: None,
-            second_leg: None,
-        },
-        convert: None,
-        source: None,
-        quota: None,
-        max_attachments: None,
-        priority: None,
         frame_timeout_ms: frame_timeout_ms(),
-        duration_ms: None,
-        persistent: None,
-        notes: Vec::new(),
-        connected: None,
-        overcommit: None,
-        ends_with_creator: None,
+        ..SpecDocument::new(names, Direction::Receive, carried)
     }
 }
 

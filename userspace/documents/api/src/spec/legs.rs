@@ -9,39 +9,33 @@ use super::bounds::{check_group, check_payload_type, check_port, check_sources};
 use super::flow::{SecondLeg, check_family, parse_destination, parse_source};
 use super::invalid::Invalid;
 
-/// The second leg of the packets (ST 2022-7): the same RTP packets over another network. Which arrives first
-/// is used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", schema(as = SecondLeg))]
-pub struct LegDocument {
-    /// Name of the leg's port: another one than `port`, with a poller that both ports have.
-    #[cfg_attr(
-        feature = "openapi",
-        schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("b"))
-    )]
-    pub port: String,
-    /// Destination of the leg's packets, as `flow.destination`.
-    #[cfg_attr(feature = "openapi", schema(examples("239.2.1.1:5004")))]
-    pub destination: String,
-    /// The leg's source, as `flow.source`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(examples("10.78.0.1")))]
-    pub source: Option<String>,
-    /// Receive: the leg's sources, as `flow.sources`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(max_items = 16))]
-    pub sources: Option<Vec<String>>,
-    /// The leg's RTP payload type; absent: `flow.payload_type`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 127))]
-    pub payload_type: Option<u32>,
-    /// Receive: how far the legs may be apart: `a`, 10 ms, when absent; `b`, 50 ms; `c`, 150 ms, or 450 ms
-    /// below 270 Mb/s; `d`, 0.15 ms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<Class>,
+onair_essence::document! {
+    /// The second leg of the packets (ST 2022-7): the same RTP packets over another network. Which arrives first
+    /// is used.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    #[cfg_attr(feature = "openapi", schema(as = SecondLeg))]
+    pub struct LegDocument {
+        /// Name of the leg's port: another one than `port`, with a poller that both ports have.
+        #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("b")))]
+        pub port: String,
+        /// Destination of the leg's packets, as `flow.destination`.
+        #[cfg_attr(feature = "openapi", schema(examples("239.2.1.1:5004")))]
+        pub destination: String,
+        /// The leg's source, as `flow.source`.
+        #[cfg_attr(feature = "openapi", schema(examples("10.78.0.1")))]
+        pub source: Option<String>,
+        /// Receive: the leg's sources, as `flow.sources`.
+        #[cfg_attr(feature = "openapi", schema(max_items = 16))]
+        pub sources: Option<Vec<String>>,
+        /// The leg's RTP payload type; absent: `flow.payload_type`.
+        #[cfg_attr(feature = "openapi", schema(maximum = 127))]
+        pub payload_type: Option<u32>,
+        /// Receive: how far the legs may be apart: `a`, 10 ms, when absent; `b`, 50 ms; `c`, 150 ms, or 450 ms
+        /// below 270 Mb/s; `d`, 0.15 ms.
+        pub class: Option<Class>,
+    }
 }
 
 /// Checks the leg of a session whose first leg is on `port`.
@@ -104,30 +98,25 @@ impl LegDocument {
     }
 }
 
-/// The changed addresses of the second leg; each field as in the session's specification.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct LegPatch {
-    /// Destination of the leg's packets, `IPv4:port` or `[IPv6]:port`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(examples("239.2.1.1:5004")))]
-    pub destination: Option<String>,
-    /// `IP`, `IPv4:port` or `[IPv6]:port`. It replaces `sources`, too. `null`: as `flow.source`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("10.78.0.1")))]
-    pub source: Option<Option<String>>,
-    /// Receive: these sources only. They replace `source`, too. `null`: any source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
-    pub sources: Option<Option<Vec<String>>>,
-    /// The leg's RTP payload type. `null`: that of the first leg.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, maximum = 127))]
-    pub payload_type: Option<Option<u32>>,
+onair_essence::document! {
+    /// The changed addresses of the second leg; each field as in the session's specification.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    pub struct LegPatch {
+        /// Destination of the leg's packets, `IPv4:port` or `[IPv6]:port`.
+        #[cfg_attr(feature = "openapi", schema(examples("239.2.1.1:5004")))]
+        pub destination: Option<String>,
+        /// `IP`, `IPv4:port` or `[IPv6]:port`. It replaces `sources`, too. `null`: as `flow.source`.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("10.78.0.1")))]
+        pub source: Option<Option<String>>,
+        /// Receive: these sources only. They replace `source`, too. `null`: any source.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
+        pub sources: Option<Option<Vec<String>>>,
+        /// The leg's RTP payload type. `null`: that of the first leg.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, maximum = 127))]
+        pub payload_type: Option<Option<u32>>,
+    }
 }
 
 impl LegPatch {

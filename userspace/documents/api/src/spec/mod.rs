@@ -15,10 +15,12 @@ mod note;
 mod patch;
 
 pub use convert::Convert;
-pub use document::{FlowDocument, SpecDocument};
+pub use document::FlowDocument;
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES, SecondLeg};
 pub use legs::{LegDocument, LegPatch};
-pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
+pub use new_session::{
+    ConvertedSession, NewSession, NewSessionDocument, NewSessionError, SpecDocument,
+};
 pub use note::DescriptionNote;
 pub use onair_essence::invalid::{SpecError, SpecErrors};
 pub use patch::{FlowPatch, SessionPatch};

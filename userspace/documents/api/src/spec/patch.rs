@@ -50,57 +50,40 @@ fn is_default<T: Default + PartialEq>(it: &T) -> bool {
     *it == T::default()
 }
 
-/// The changed addresses; each field as in the session's specification.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct FlowPatch {
-    /// Destination of the packets, `IPv4:port` or `[IPv6]:port`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(examples("239.1.1.1:5004")))]
-    pub destination: Option<String>,
-    /// `IP`, `IPv4:port` or `[IPv6]:port`. It replaces `sources`, too. `null`: receive from any source; send from
-    /// the destination's UDP port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("10.77.0.1")))]
-    pub source: Option<Option<String>>,
-    /// Receive: these sources only. They replace `source`, too. `null`: any source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
-    pub sources: Option<Option<Vec<String>>>,
-    /// Time to live of the packets. Receive: what the sender says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 255))]
-    pub ttl: Option<u32>,
-    /// Send: differentiated services code point of the packets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 63))]
-    pub dscp: Option<u32>,
-    /// RTP payload type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 127))]
-    pub payload_type: Option<u32>,
-    /// Ticks that the sender adds to its RTP timestamps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(maximum = 4_294_967_295_u32, examples(2_911_906_980_u32))
-    )]
-    pub media_clock_offset: Option<u32>,
-    /// Receive: the clock behind the sender's timestamps; `null`: it is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    pub reference_clock: Option<Option<String>>,
-    /// The second leg of a session that has two.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub second_leg: Option<LegPatch>,
+onair_essence::document! {
+    /// The changed addresses; each field as in the session's specification.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    pub struct FlowPatch {
+        /// Destination of the packets, `IPv4:port` or `[IPv6]:port`.
+        #[cfg_attr(feature = "openapi", schema(examples("239.1.1.1:5004")))]
+        pub destination: Option<String>,
+        /// `IP`, `IPv4:port` or `[IPv6]:port`. It replaces `sources`, too. `null`: receive from any source; send from
+        /// the destination's UDP port.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("10.77.0.1")))]
+        pub source: Option<Option<String>>,
+        /// Receive: these sources only. They replace `source`, too. `null`: any source.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
+        pub sources: Option<Option<Vec<String>>>,
+        /// Time to live of the packets. Receive: what the sender says.
+        #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 255))]
+        pub ttl: Option<u32>,
+        /// Send: differentiated services code point of the packets.
+        #[cfg_attr(feature = "openapi", schema(maximum = 63))]
+        pub dscp: Option<u32>,
+        /// RTP payload type.
+        #[cfg_attr(feature = "openapi", schema(maximum = 127))]
+        pub payload_type: Option<u32>,
+        /// Ticks that the sender adds to its RTP timestamps.
+        #[cfg_attr(feature = "openapi", schema(maximum = 4_294_967_295_u32, examples(2_911_906_980_u32)))]
+        pub media_clock_offset: Option<u32>,
+        /// Receive: the clock behind the sender's timestamps; `null`: it is unknown.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        pub reference_clock: Option<Option<String>>,
+        /// The second leg of a session that has two.
+        pub second_leg: Option<LegPatch>,
+    }
 }
 
 impl SessionPatch {

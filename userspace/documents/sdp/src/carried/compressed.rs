@@ -104,11 +104,9 @@ impl Compressed {
             max_udp: (self.max_udp != STANDARD_MAX_UDP).then(|| self.max_udp.into()),
             sender_type: self.sender,
             cmax: self.cmax,
-            colorimetry: self.appearance.colorimetry,
-            transfer: self.appearance.transfer,
-            range: self.appearance.range,
-            pixel_aspect: self.appearance.pixel_aspect,
             standard: self.standard,
-        })
+            ..JpegXsDocument::default()
+        }
+        .looking(self.appearance))
     }
 }

@@ -209,11 +209,9 @@ impl DescribedVideo {
             sender_type: self.sender,
             tr_offset_us: self.tr_offset_us,
             cmax: self.cmax,
-            colorimetry: self.appearance.colorimetry,
-            transfer: self.appearance.transfer,
-            range: self.appearance.range,
-            pixel_aspect: self.appearance.pixel_aspect,
             standard: self.standard,
-        })
+            ..VideoDocument::default()
+        }
+        .looking(self.appearance))
     }
 }

@@ -3,9 +3,9 @@
 use onair_api::SessionPatch;
 use onair_essence::FormatDocument;
 use onair_essence::ancillary::{AncillaryDocument, AncillaryStream};
-use onair_essence::audio::{AudioDocument, AudioFormat, AudioPatch};
-use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, JpegXsStream};
-use onair_essence::video::{VideoDocument, VideoPatch, VideoStream};
+use onair_essence::audio::{AudioDocument, AudioFormat};
+use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsStream};
+use onair_essence::video::{VideoDocument, VideoStream};
 
 use super::Unusable;
 
@@ -37,25 +37,20 @@ pub(super) fn timing(
     its: &FormatDocument,
     own: &FormatDocument,
 ) -> Result<SessionPatch, Unusable> {
-    let mut change = SessionPatch::default();
     match (its, own) {
-        (FormatDocument::Video(its), FormatDocument::Video(own)) => {
-            change.video = of_video(name, its, own)?;
-        }
-        (FormatDocument::Audio(its), FormatDocument::Audio(own)) => {
-            change.audio = of_audio(name, its, own)?;
-        }
+        (FormatDocument::Video(its), FormatDocument::Video(own)) => of_video(name, its, own)?,
+        (FormatDocument::Audio(its), FormatDocument::Audio(own)) => of_audio(name, its, own)?,
         (FormatDocument::Ancillary(its), FormatDocument::Ancillary(own)) => {
             of_ancillary(name, its, own)?;
         }
-        (FormatDocument::JpegXs(its), FormatDocument::JpegXs(own)) => {
-            change.jpeg_xs = of_jpeg_xs(name, its, own)?;
-        }
+        (FormatDocument::JpegXs(its), FormatDocument::JpegXs(own)) => of_jpeg_xs(name, its, own)?,
         _ => {
             let (name, essence) = (name.to_owned(), own.kind().name());
             return Err(Unusable::NoEssence { name, essence });
         }
     }
+    let mut change = SessionPatch::default();
+    change.change_to(its);
     Ok(change)
 }
 
@@ -72,34 +67,25 @@ fn other(name: &str, its: &dyn std::fmt::Display, own: &dyn std::fmt::Display) -
     }
 }
 
-fn of_video(name: &str, its: &VideoDocument, own: &VideoDocument) -> Result<VideoPatch, Unusable> {
+fn of_video(name: &str, its: &VideoDocument, own: &VideoDocument) -> Result<(), Unusable> {
     let stream =
         |it: &VideoDocument| VideoStream::try_from(it).map_err(|error| invalid(name, &error));
     let (its, own) = (stream(its)?, stream(own)?);
     if its.format != own.format {
         return Err(other(name, &its.format, &own.format));
     }
-    Ok(VideoPatch {
-        sender_type: Some(its.sender_type),
-        tr_offset_us: Some(its.tr_offset_us),
-        cmax: Some(its.cmax),
-        colorimetry: Some(its.appearance.colorimetry),
-        transfer: Some(its.appearance.transfer),
-        range: Some(its.appearance.range),
-        pixel_aspect: Some(its.appearance.pixel_aspect),
-        standard: Some(its.standard),
-    })
+    Ok(())
 }
 
-fn of_audio(name: &str, its: &AudioDocument, own: &AudioDocument) -> Result<AudioPatch, Unusable> {
+fn of_audio(name: &str, its: &AudioDocument, own: &AudioDocument) -> Result<(), Unusable> {
     let samples = |it: &AudioDocument| (it.coding, it.sample_rate, it.channels);
     if samples(its) != samples(own) {
         return Err(other(name, its, own));
     }
-    let its = AudioFormat::try_from(its).map_err(|error| invalid(name, &error))?;
-    Ok(AudioPatch {
-        packet_time_us: Some(Some(its.packet_time_us())),
-    })
+    match AudioFormat::try_from(its) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(invalid(name, &error)),
+    }
 }
 
 fn of_ancillary(
@@ -117,11 +103,7 @@ fn of_ancillary(
     }
 }
 
-fn of_jpeg_xs(
-    name: &str,
-    its: &JpegXsDocument,
-    own: &JpegXsDocument,
-) -> Result<JpegXsPatch, Unusable> {
+fn of_jpeg_xs(name: &str, its: &JpegXsDocument, own: &JpegXsDocument) -> Result<(), Unusable> {
     let stream =
         |it: &JpegXsDocument| JpegXsStream::try_from(it).map_err(|error| invalid(name, &error));
     let (theirs, mine) = (stream(its)?, stream(own)?);
@@ -135,13 +117,5 @@ fn of_jpeg_xs(
         let up_to = |it: &JpegXsDocument| format!("{it} of up to {} bytes", it.bytes);
         return Err(other(name, &up_to(its), &up_to(own)));
     }
-    Ok(JpegXsPatch {
-        sender_type: Some(theirs.sender_type),
-        cmax: Some(theirs.cmax),
-        colorimetry: Some(theirs.appearance.colorimetry),
-        transfer: Some(theirs.appearance.transfer),
-        range: Some(theirs.appearance.range),
-        pixel_aspect: Some(theirs.appearance.pixel_aspect),
-        standard: Some(theirs.standard),
-    })
+    Ok(())
 }

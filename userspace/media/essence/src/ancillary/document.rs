@@ -6,50 +6,43 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::stream::{AncillaryStandard, AncillaryStream, Transmission};
-use crate::essence::{Document, Listed, Patch, Seen};
+use crate::document::changes::changes;
+use crate::essence::{Document, Listed, Seen};
 use crate::invalid::{OutOfRange, Problems, SpecErrors, within};
 use crate::rows::Row;
 use crate::video::FrameRate;
+use crate::video::document::check::check_tr_offset;
 
 /// Most kinds in a format.
 const MOST_KINDS: usize = 64;
 
-/// Rate of the frames, kinds of data, and how they are sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", schema(as = AncillaryFormat))]
-pub struct AncillaryDocument {
-    /// Frames a second of the video that the data belongs to, as an exact ratio: `60/1`, `60`, `30000/1001`. 1 to 120.
-    #[cfg_attr(
-        feature = "openapi",
-        schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
-    )]
-    pub frame_rate: String,
-    /// Each frame has two fields, and each buffer is of a field; `false` when absent. A receiver takes frames and fields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fields: Option<bool>,
-    /// DID and SDID of what is sent, in hexadecimal digits: `61/02`. For receivers; a sender sends what it is given.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(examples(json!(["60/60", "61/01"]))))]
-    pub did_sdid: Vec<String>,
-    /// Payload identifier of the video signal, 0 to 255 (ST 352; `VPID_Code` in SDP).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 255, examples(133)))]
-    pub vpid: Option<u32>,
-    /// When an ANC packet is sent (`TM` in SDP); `ctm` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transmission: Option<Transmission>,
-    /// Year of the version of ST 2110-40 (`SSN` in SDP).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standard: Option<AncillaryStandard>,
-    /// How long after a frame's time its data is sent, in microseconds, less than a frame (`TROFF` in SDP); 0 when
-    /// absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 999_999))]
-    pub tr_offset_us: Option<u32>,
+crate::document! {
+    /// Rate of the frames, kinds of data, and how they are sent.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    #[cfg_attr(feature = "openapi", schema(as = AncillaryFormat))]
+    pub struct AncillaryDocument {
+        /// Frames a second of the video that the data belongs to, as an exact ratio: `60/1`, `60`, `30000/1001`. 1 to 120.
+        #[cfg_attr(feature = "openapi", schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1")))]
+        pub frame_rate: String,
+        /// Each frame has two fields, and each buffer is of a field; `false` when absent. A receiver takes frames and fields.
+        pub fields: Option<bool>,
+        /// DID and SDID of what is sent, in hexadecimal digits: `61/02`. For receivers; a sender sends what it is given.
+        #[cfg_attr(feature = "openapi", schema(examples(json!(["60/60", "61/01"]))))]
+        pub did_sdid: Vec<String>,
+        /// Payload identifier of the video signal, 0 to 255 (ST 352; `VPID_Code` in SDP).
+        #[cfg_attr(feature = "openapi", schema(maximum = 255, examples(133)))]
+        pub vpid: Option<u32>,
+        /// When an ANC packet is sent (`TM` in SDP); `ctm` when absent.
+        pub transmission: Option<Transmission>,
+        /// Year of the version of ST 2110-40 (`SSN` in SDP).
+        pub standard: Option<AncillaryStandard>,
+        /// How long after a frame's time its data is sent, in microseconds, less than a frame (`TROFF` in SDP); 0 when
+        /// absent.
+        #[cfg_attr(feature = "openapi", schema(maximum = 999_999))]
+        pub tr_offset_us: Option<u32>,
+    }
 }
 
 impl Document for AncillaryDocument {
@@ -99,14 +92,9 @@ impl From<AncillaryStream> for AncillaryDocument {
     }
 }
 
-/// Nothing of ancillary data changes while a session lasts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AncillaryPatch {}
-
-impl Patch<AncillaryDocument> for AncillaryPatch {
-    fn apply(&self, _document: &mut AncillaryDocument) {}
+changes! {
+    /// Nothing of ancillary data changes while a session lasts.
+    AncillaryPatch of AncillaryDocument {}
 }
 
 /// Rate of the frames of ancillary data.
@@ -199,7 +187,7 @@ fn check(document: &AncillaryDocument, p: &mut Problems) -> Option<AncillaryStre
     let kinds = p.take("ancillary.did_sdid", kinds(&document.did_sdid));
     let vpid = document.vpid.map(|it| within(it, 0..=255, ""));
     let vpid = p.take("ancillary.vpid", vpid.transpose());
-    let tr_offset = rate.map(|rate| offset(document.tr_offset_us, rate));
+    let tr_offset = rate.map(|rate| check_tr_offset(document.tr_offset_us, rate));
     let tr_offset_us = tr_offset.and_then(|it| p.take("ancillary.tr_offset_us", it));
     Some(AncillaryStream {
         rate: rate?,
@@ -230,14 +218,6 @@ fn kind(text: &str) -> Option<(u8, u8)> {
     };
     let (did, sdid) = text.split_once('/')?;
     Some((hex(did)?, hex(sdid)?))
-}
-
-/// Less than a frame.
-fn offset(us: Option<u32>, rate: FrameRate) -> Result<Option<u32>, Invalid> {
-    let most = rate.nanos(1).saturating_sub(1) / 1000;
-    let most = u32::try_from(most).unwrap_or(u32::MAX);
-    let offset = us.map(|us| within(us, 0..=most, " microseconds, less than a frame"));
-    Ok(offset.transpose()?)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 use std::time::Duration;
 
-use super::document::{AncillaryDocument, AncillaryPatch, ListedAncillary, SeenAncillary};
+use super::document::{AncillaryDocument, ListedAncillary, SeenAncillary};
 use super::measure::AncillaryMonitor;
 use super::receive::{AncillaryReceiver, Malformed, PACKETS};
 use super::send::{AncillaryNotSendable, AncillaryPacketiser, AncillarySignal};
@@ -23,7 +23,6 @@ impl fmt::Display for AncillaryStream {
 
 impl Essence for AncillaryStream {
     type Document = AncillaryDocument;
-    type Patch = AncillaryPatch;
     type Seen = SeenAncillary;
     type Listed = ListedAncillary;
     type Receive<S: Copy + Debug> = AncillaryReceiver<S>;

@@ -4,8 +4,8 @@ use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use super::{
-    AudioDocument, AudioFormat, AudioMonitor, AudioNotSendable, AudioPatch, BlockAssembler,
-    BlockPacketiser, ListedAudio, Malformed, SeenAudio, Tone,
+    AudioDocument, AudioFormat, AudioMonitor, AudioNotSendable, BlockAssembler, BlockPacketiser,
+    ListedAudio, Malformed, SeenAudio, Tone,
 };
 use crate::STANDARD_MAX_UDP;
 use crate::essence::Essence;
@@ -20,7 +20,6 @@ impl fmt::Display for AudioFormat {
 
 impl Essence for AudioFormat {
     type Document = AudioDocument;
-    type Patch = AudioPatch;
     type Seen = SeenAudio;
     type Listed = ListedAudio;
     type Receive<S: Copy + Debug> = BlockAssembler<S>;

@@ -10,10 +10,12 @@ pub const PAYLOAD_BYTES: u32 = STANDARD_MAX_UDP as u32 - (8 + 12);
 
 words! {
     /// How a sample is written, by its name in SDP. All are big-endian.
+    #[derive(Default)]
     Coding {
         /// 16 bits of PCM.
         L16 "L16",
         /// 24 bits of PCM.
+        #[default]
         L24 "L24",
         /// A subframe of AES3 in 32 bits (ST 2110-31).
         Am824 "AM824",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     CodestreamPacketiser, CodestreamPattern, CodestreamReceiver, JpegXsDocument, JpegXsMonitor,
-    JpegXsNotSendable, JpegXsPatch, JpegXsStream, ListedJpegXs, Malformed, SeenJpegXs,
+    JpegXsNotSendable, JpegXsStream, ListedJpegXs, Malformed, SeenJpegXs,
 };
 use crate::essence::Essence;
 use crate::invalid::SpecErrors;
@@ -21,7 +21,6 @@ impl fmt::Display for JpegXsStream {
 
 impl Essence for JpegXsStream {
     type Document = JpegXsDocument;
-    type Patch = JpegXsPatch;
     type Seen = SeenJpegXs;
     type Listed = ListedJpegXs;
     type Receive<S: Copy + Debug> = CodestreamReceiver<S>;

@@ -52,6 +52,11 @@ macro_rules! essence_fields {
         }
 
         impl $struct {
+            /// Changes all that may change to what `format` has.
+            pub fn change_to(&mut self, format: &$crate::FormatDocument) {
+                match format { $($crate::FormatDocument::$name(it) => self.$field = $crate::Patch::of(it),)+ }
+            }
+
             /// Changes the format.
             ///
             /// # Errors

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::assembly::{Assembler, AssemblerConfig, Malformed};
 use super::sending::{FramePacketiser, TestPattern, VideoNotSendable};
 use super::st2110_21::{Declared, Monitor};
-use super::{ListedVideo, Picture, RTP_CLOCK_HZ, VideoDocument, VideoPatch, VideoStream};
+use super::{ListedVideo, Picture, RTP_CLOCK_HZ, VideoDocument, VideoStream};
 use crate::essence::Essence;
 use crate::invalid::SpecErrors;
 
@@ -19,7 +19,6 @@ impl fmt::Display for VideoStream {
 
 impl Essence for VideoStream {
     type Document = VideoDocument;
-    type Patch = VideoPatch;
     type Seen = Picture;
     type Listed = ListedVideo;
     type Receive<S: Copy + Debug> = Assembler<S>;

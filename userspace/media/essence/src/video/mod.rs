@@ -1,7 +1,7 @@
 //! Uncompressed video in the pgroup layout of RFC 4175 §4.3, as in ST 2110-20.
 
 pub mod assembly;
-mod document;
+pub(crate) mod document;
 mod essence;
 mod format;
 pub mod pacing;
@@ -14,6 +14,7 @@ pub mod timing;
 
 pub use crate::{EXTENDED_MAX_UDP, STANDARD_MAX_UDP};
 pub use document::{ListedVideo, VideoDocument, VideoPatch};
+pub(crate) use format::picture_document;
 pub use format::{
     Appearance, AspectError, Chroma, Colorimetry, Depth, Field, FrameRate, Packing, Pgroup,
     Pgroups, PixelAspect, RTP_CLOCK_HZ, RateError, Sampling, Scan, SenderType,

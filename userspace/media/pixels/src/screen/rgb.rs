@@ -142,12 +142,7 @@ mod tests {
     use super::*;
     use onair_essence::video::Depth;
 
-    const UNKNOWN: Appearance = Appearance {
-        colorimetry: None,
-        transfer: None,
-        range: None,
-        pixel_aspect: None,
-    };
+    const UNKNOWN: Appearance = Appearance::UNKNOWN;
 
     /// 75 % bars of BT.709, 8 bits: Y′, Cb, Cr, and what they show.
     const BARS: [([u8; 3], [u8; 3]); 4] = [

@@ -120,12 +120,7 @@ mod tests {
     use super::*;
     use crate::rgb8;
 
-    const UNKNOWN: Appearance = Appearance {
-        colorimetry: None,
-        transfer: None,
-        range: None,
-        pixel_aspect: None,
-    };
+    const UNKNOWN: Appearance = Appearance::UNKNOWN;
 
     /// Left half red, right half blue of 75 %; each format's own pixel groups of them.
     fn halves(sampling: Sampling, group: [&[u8]; 2]) -> (Picture, Vec<u8>) {

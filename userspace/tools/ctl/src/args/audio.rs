@@ -153,14 +153,12 @@ fn audio(text: &str) -> Result<AudioDocument, InvalidFlag> {
 }
 
 /// A format of which nothing else is said.
-const fn document(coding: Coding, sample_rate: u32, channels: u32) -> AudioDocument {
+fn document(coding: Coding, sample_rate: u32, channels: u32) -> AudioDocument {
     AudioDocument {
         coding,
         sample_rate,
         channels,
-        packet_time_us: None,
-        block_samples: None,
-        channel_order: None,
+        ..AudioDocument::default()
     }
 }
 

@@ -2,38 +2,44 @@
 
 use clap::Args;
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsPatch, PacketMode, SeenJpegXs};
-use onair_essence::video::{
-    Colorimetry, PixelAspect, Sampling, Scan, SenderType, TransferCharacteristics, VideoRange,
-};
+use onair_essence::video::{Sampling, Scan, SenderType};
 
 use super::essence::of_others;
 use super::parse::word;
+use super::video::picture_flags;
 
 /// The flag that says that a session carries this essence.
 pub(super) const FIRST: &str = "jpeg_xs";
 
-/// Fields of a session, each with its flag.
-pub(super) const FLAGS: &[(&str, &str)] = &[
-    ("jpeg_xs.width", "--jpeg-xs"),
-    ("jpeg_xs.height", "--jpeg-xs"),
-    ("jpeg_xs.frame_rate", "--jpeg-xs"),
-    ("jpeg_xs.sampling", "--samples"),
-    ("jpeg_xs.depth", "--samples"),
-    ("jpeg_xs.bytes", "--codestream-bytes"),
-    ("jpeg_xs.scan", "--codestream-scan"),
-    ("jpeg_xs.packet_mode", "--packet-mode"),
-    ("jpeg_xs.out_of_order", "--out-of-order"),
-    ("jpeg_xs.profile", "--profile"),
-    ("jpeg_xs.level", "--level"),
-    ("jpeg_xs.sublevel", "--sublevel"),
-    ("jpeg_xs.max_udp", "--codestream-max-udp"),
-    ("jpeg_xs.sender_type", "--codestream-sender-type"),
-    ("jpeg_xs.cmax", "--codestream-cmax"),
-    ("jpeg_xs.colorimetry", "--codestream-colorimetry"),
-    ("jpeg_xs.transfer", "--codestream-tcs"),
-    ("jpeg_xs.range", "--codestream-range"),
-    ("jpeg_xs.pixel_aspect", "--codestream-pixel-aspect"),
-];
+picture_flags! {
+    "jpeg_xs" [
+        ("jpeg_xs.width", "--jpeg-xs"),
+        ("jpeg_xs.height", "--jpeg-xs"),
+        ("jpeg_xs.frame_rate", "--jpeg-xs"),
+        ("jpeg_xs.sampling", "--samples"),
+        ("jpeg_xs.depth", "--samples"),
+        ("jpeg_xs.bytes", "--codestream-bytes"),
+        ("jpeg_xs.scan", "--codestream-scan"),
+        ("jpeg_xs.packet_mode", "--packet-mode"),
+        ("jpeg_xs.out_of_order", "--out-of-order"),
+        ("jpeg_xs.profile", "--profile"),
+        ("jpeg_xs.level", "--level"),
+        ("jpeg_xs.sublevel", "--sublevel"),
+        ("jpeg_xs.max_udp", "--codestream-max-udp"),
+        ("jpeg_xs.sender_type", "--codestream-sender-type"),
+        ("jpeg_xs.cmax", "--codestream-cmax"),
+    ] [
+        "codestream_max_udp",
+    ]
+    codestream_colorimetry "--codestream-colorimetry"
+        "JPEG XS: colour primaries and matrix, as --colorimetry",
+    codestream_tcs "--codestream-tcs"
+        "JPEG XS: transfer characteristic system, as --tcs",
+    codestream_range "--codestream-range"
+        "JPEG XS: range of the code values, as --range",
+    codestream_pixel_aspect "--codestream-pixel-aspect"
+        "JPEG XS: width of a pixel to its height, as --pixel-aspect",
+}
 
 /// Flags of the format: a description has it, and packets show it.
 pub(super) const OF_FORMAT: &[&str] = &[
@@ -46,14 +52,6 @@ pub(super) const OF_FORMAT: &[&str] = &[
     "profile",
     "level",
     "sublevel",
-];
-/// Flags of how packets are made, and of what is said of the pictures.
-pub(super) const OF_PACKETS: &[&str] = &[
-    "codestream_max_udp",
-    "codestream_colorimetry",
-    "codestream_tcs",
-    "codestream_range",
-    "codestream_pixel_aspect",
 ];
 /// Flags of the packets' timing.
 pub(super) const OF_TIMING: &[&str] = &["codestream_sender_type", "codestream_cmax"];
@@ -122,21 +120,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
     codestream_cmax: Option<u32>,
 
-    /// JPEG XS: colour primaries and matrix, as --colorimetry
-    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(Colorimetry::ALL, Colorimetry::as_str))]
-    codestream_colorimetry: Option<Colorimetry>,
-
-    /// JPEG XS: transfer characteristic system, as --tcs
-    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(TransferCharacteristics::ALL, TransferCharacteristics::as_str))]
-    codestream_tcs: Option<TransferCharacteristics>,
-
-    /// JPEG XS: range of the code values, as --range
-    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(VideoRange::ALL, VideoRange::as_str))]
-    codestream_range: Option<VideoRange>,
-
-    /// JPEG XS: width of a pixel to its height, as --pixel-aspect
-    #[arg(long, value_name = "WIDTH:HEIGHT")]
-    codestream_pixel_aspect: Option<PixelAspect>,
+    #[command(flatten)]
+    said: PictureFlags,
 }
 
 impl Flags {
@@ -175,10 +160,7 @@ impl Flags {
         format.max_udp = self.codestream_max_udp.or(format.max_udp);
         format.sender_type = self.codestream_sender_type.or(format.sender_type);
         format.cmax = self.codestream_cmax.or(format.cmax);
-        format.colorimetry = self.codestream_colorimetry.or(format.colorimetry);
-        format.transfer = self.codestream_tcs.or(format.transfer);
-        format.range = self.codestream_range.or(format.range);
-        format.pixel_aspect = self.codestream_pixel_aspect.or(format.pixel_aspect);
+        *format = format.clone().looking(self.said.over(format.appearance()));
     }
 }
 

@@ -1,52 +1,53 @@
 //! Uncompressed video on the command line: its flags, and the fields of documents that they stand for.
 
+mod picture;
+
 use std::fmt;
 
 use clap::{Args, ValueEnum};
 use onair_essence::survey::{Reads, UserFacts};
 use onair_essence::video::{
-    Colorimetry, Packing, Picture, PixelAspect, Sampling, Scan, SenderType,
-    TransferCharacteristics, VideoDocument, VideoPatch, VideoRange,
+    Packing, Picture, Sampling, Scan, SenderType, VideoDocument, VideoPatch,
 };
 use serde::Serialize;
 
 use super::essence::{instead_of, of_others};
 use super::parse::word;
+pub(super) use picture::picture_flags;
 
 /// The flag that says that a session carries this essence.
 pub(super) const FIRST: &str = "size";
 
-/// Fields of a session, each with its flag.
-pub(super) const FLAGS: &[(&str, &str)] = &[
-    ("video.width", "--size"),
-    ("video.height", "--size"),
-    ("video.frame_rate", "--rate"),
-    ("video.depth", "--depth"),
-    ("video.float", "--depth"),
-    ("video.sampling", "--sampling"),
-    ("video.scan", "--scan"),
-    ("video.packing", "--packing"),
-    ("video.max_udp", "--max-udp"),
-    ("video.sender_type", "--sender-type"),
-    ("video.tr_offset_us", "--tr-offset"),
-    ("video.cmax", "--cmax"),
-    ("video.colorimetry", "--colorimetry"),
-    ("video.transfer", "--tcs"),
-    ("video.range", "--range"),
-    ("video.pixel_aspect", "--pixel-aspect"),
-];
+picture_flags! {
+    "video" [
+        ("video.width", "--size"),
+        ("video.height", "--size"),
+        ("video.frame_rate", "--rate"),
+        ("video.depth", "--depth"),
+        ("video.float", "--depth"),
+        ("video.sampling", "--sampling"),
+        ("video.scan", "--scan"),
+        ("video.packing", "--packing"),
+        ("video.max_udp", "--max-udp"),
+        ("video.sender_type", "--sender-type"),
+        ("video.tr_offset_us", "--tr-offset"),
+        ("video.cmax", "--cmax"),
+    ] [
+        "packing",
+        "max_udp",
+    ]
+    colorimetry "--colorimetry"
+        "Colour primaries and matrix, as ST 2110-20 names them: BT601, BT709, BT2020, BT2100, … or ALPHA",
+    tcs "--tcs"
+        "Transfer characteristic system, as ST 2110-20 names it: SDR, PQ, HLG, LINEAR, …",
+    range "--range"
+        "Range of the code values: NARROW, FULLPROTECT or FULL",
+    pixel_aspect "--pixel-aspect"
+        "Width of a pixel to its height, such as 12:11",
+}
 
 /// Flags of the format: a description has it, and packets show it.
 pub(super) const OF_FORMAT: &[&str] = &["size", "rate", "depth", "sampling", "scan"];
-/// Flags of how packets are made, and of what is said of the pictures.
-pub(super) const OF_PACKETS: &[&str] = &[
-    "packing",
-    "max_udp",
-    "colorimetry",
-    "tcs",
-    "range",
-    "pixel_aspect",
-];
 /// Flags of the packets' timing.
 pub(super) const OF_TIMING: &[&str] = &["sender_type", "tr_offset", "cmax"];
 
@@ -115,21 +116,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
     cmax: Option<u32>,
 
-    /// Colour primaries and matrix, as ST 2110-20 names them: BT601, BT709, BT2020, BT2100, … or ALPHA
-    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(Colorimetry::ALL, Colorimetry::as_str))]
-    colorimetry: Option<Colorimetry>,
-
-    /// Transfer characteristic system, as ST 2110-20 names it: SDR, PQ, HLG, LINEAR, …
-    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(TransferCharacteristics::ALL, TransferCharacteristics::as_str))]
-    tcs: Option<TransferCharacteristics>,
-
-    /// Range of the code values: NARROW, FULLPROTECT or FULL
-    #[arg(long, value_name = "NAME", hide_possible_values = true, value_parser = word(VideoRange::ALL, VideoRange::as_str))]
-    range: Option<VideoRange>,
-
-    /// Width of a pixel to its height, such as 12:11
-    #[arg(long, value_name = "WIDTH:HEIGHT")]
-    pixel_aspect: Option<PixelAspect>,
+    #[command(flatten)]
+    said: PictureFlags,
 }
 
 impl Flags {
@@ -166,10 +154,7 @@ impl Flags {
         video.tr_offset_us = self.tr_offset.or(video.tr_offset_us);
         video.cmax = self.cmax.or(video.cmax);
         video.sender_type = self.sender_type.or(video.sender_type);
-        video.colorimetry = self.colorimetry.or(video.colorimetry);
-        video.transfer = self.tcs.or(video.transfer);
-        video.range = self.range.or(video.range);
-        video.pixel_aspect = self.pixel_aspect.or(video.pixel_aspect);
+        *video = video.clone().looking(self.said.over(video.appearance()));
     }
 }
 

@@ -5,10 +5,10 @@ mod document;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, SessionSpec, SpecDocument, SpecErrors};
+use super::{Direction, SessionSpec, SpecErrors};
 
 pub use converted::ConvertedSession;
-pub use document::NewSessionDocument;
+pub use document::{NewSessionDocument, SpecDocument};
 
 /// A session to be created, checked as far as that is possible without its source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

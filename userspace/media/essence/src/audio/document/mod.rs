@@ -8,45 +8,38 @@ use serde::{Deserialize, Serialize};
 
 use super::format::named_time;
 use super::{AudioFormat, Coding};
-use crate::essence::{Document, Listed, Patch};
+use crate::document::changes::changes;
+use crate::essence::{Document, Listed};
 use crate::rows::Row;
 
 /// Packet time of most senders in microseconds (AES67 §7.2.1).
 const USUAL_PACKET_US: u32 = 1_000;
 
-/// Coding, rate and channels of the samples, and how many a packet and a buffer have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", schema(as = AudioFormat))]
-pub struct AudioDocument {
-    /// How a sample is written: `L16`, `L24` (ST 2110-30) or `AM824` (ST 2110-31).
-    pub coding: Coding,
-    /// Samples a second of each channel: 44100, 48000 or 96000.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 44_100, maximum = 96_000, examples(48_000))
-    )]
-    pub sample_rate: u32,
-    /// Channels: 1 to 64, even with AM824.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64, examples(2)))]
-    pub channels: u32,
-    /// Time of a packet in microseconds, from which its samples follow, rounded: 60 to 10000; 1000 when
-    /// absent. At 44100 Hz the times of 48000 Hz mean as many samples as there. The samples of a packet have at most 1440 bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 60, maximum = 10_000))]
-    pub packet_time_us: Option<u32>,
-    /// Samples of each channel in a buffer: whole packets, of 1 ms to 1 s together; about 10 ms when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 44, maximum = 96_000))]
-    pub block_samples: Option<u32>,
-    /// Assignment of the channels, as in SDP (ST 2110-30 §6.2.2): `SMPTE2110.(51,ST)`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub channel_order: Option<String>,
+crate::document! {
+    /// Coding, rate and channels of the samples, and how many a packet and a buffer have.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    #[cfg_attr(feature = "openapi", schema(as = AudioFormat))]
+    pub struct AudioDocument {
+        /// How a sample is written: `L16`, `L24` (ST 2110-30) or `AM824` (ST 2110-31).
+        pub coding: Coding,
+        /// Samples a second of each channel: 44100, 48000 or 96000.
+        #[cfg_attr(feature = "openapi", schema(minimum = 44_100, maximum = 96_000, examples(48_000)))]
+        pub sample_rate: u32,
+        /// Channels: 1 to 64, even with AM824.
+        #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64, examples(2)))]
+        pub channels: u32,
+        /// Time of a packet in microseconds, from which its samples follow, rounded: 60 to 10000; 1000 when
+        /// absent. At 44100 Hz the times of 48000 Hz mean as many samples as there. The samples of a packet have at most 1440 bytes.
+        #[cfg_attr(feature = "openapi", schema(minimum = 60, maximum = 10_000))]
+        pub packet_time_us: Option<u32>,
+        /// Samples of each channel in a buffer: whole packets, of 1 ms to 1 s together; about 10 ms when absent.
+        #[cfg_attr(feature = "openapi", schema(minimum = 44, maximum = 96_000))]
+        pub block_samples: Option<u32>,
+        /// Assignment of the channels, as in SDP (ST 2110-30 §6.2.2): `SMPTE2110.(51,ST)`.
+        pub channel_order: Option<String>,
+    }
 }
 
 /// Samples of the packets of about 10 ms.
@@ -77,6 +70,13 @@ impl Document for AudioDocument {
         );
         rows
     }
+
+    /// The size of a buffer depends on that of a packet.
+    fn hold_units(&mut self) {
+        if let Ok(format) = AudioFormat::try_from(&*self) {
+            self.block_samples = Some(format.block_samples());
+        }
+    }
 }
 
 /// For people: `L24 48000 Hz 2 channels`.
@@ -104,27 +104,12 @@ impl From<AudioFormat> for AudioDocument {
     }
 }
 
-/// Changed packets; each field as in the session's specification.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct AudioPatch {
-    /// Time of a packet in microseconds; `null`: 1000. A buffer keeps its samples.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 60, maximum = 10_000))]
-    pub packet_time_us: Option<Option<u32>>,
-}
-
-impl Patch<AudioDocument> for AudioPatch {
-    fn apply(&self, audio: &mut AudioDocument) {
-        let Some(packet_time_us) = self.packet_time_us else {
-            return;
-        };
-        if let Ok(format) = AudioFormat::try_from(&*audio) {
-            audio.block_samples = Some(format.block_samples());
-        }
-        audio.packet_time_us = packet_time_us;
+changes! {
+    /// Changed packets; each field as in the session's specification.
+    AudioPatch of AudioDocument {
+        /// Time of a packet in microseconds; `null`: 1000. A buffer keeps its samples.
+        packet_time_us: u32
+            ["crate::whole::present_number" value_type = Option<u32>, minimum = 60, maximum = 10_000],
     }
 }
 

@@ -1,15 +1,16 @@
 //! Checks of a format of JPEG XS.
 
 use super::JpegXsDocument;
-use crate::invalid::{OutOfRange, Problems, SpecErrors, within};
+use crate::MAX_UNIT_BYTES;
+use crate::invalid::{Problems, SpecErrors, within};
 use crate::jpeg_xs::{JpegXsStream, PacketMode};
-use crate::video::{Depth, FrameRate, Sampling, Scan, VideoError, VideoFormat};
-use crate::{EXTENDED_MAX_UDP, MAX_UNIT_BYTES, STANDARD_MAX_UDP};
+use crate::video::document::check::{
+    self as picture, check_cmax, check_height, check_max_udp, check_width,
+};
+use crate::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 
 /// Fewest bytes of a unit: headers, and a picture.
 const LEAST_BYTES: u32 = 512;
-/// Smallest `max_udp`: what each host must accept in one piece (RFC 1122 §3.3.2).
-const LEAST_MAX_UDP: u32 = 576;
 /// Longest name.
 const LONGEST_NAME: usize = 40;
 
@@ -17,11 +18,7 @@ const LONGEST_NAME: usize = 40;
 #[derive(Debug, thiserror::Error)]
 enum Invalid {
     #[error(transparent)]
-    Range(#[from] OutOfRange),
-    #[error(transparent)]
-    Video(#[from] VideoError),
-    #[error("{0} bits a sample are not supported: give 8, 10, 12 or 16")]
-    Depth(u32),
+    Picture(#[from] picture::Invalid),
     #[error("segmented frames are not supported: give progressive or interlaced")]
     Segmented,
     #[error(
@@ -50,7 +47,10 @@ fn check(document: &JpegXsDocument, p: &mut Problems) -> Option<JpegXsStream> {
         document.frame_rate.parse::<FrameRate>(),
     );
     let depth = Depth::from_bits(document.depth, false);
-    let depth = p.take("jpeg_xs.depth", depth.ok_or(Invalid::Depth(document.depth)));
+    let depth = p.take(
+        "jpeg_xs.depth",
+        depth.ok_or(picture::Invalid::Depth(document.depth)),
+    );
     let bytes = within(document.bytes, LEAST_BYTES..=MAX_UNIT_BYTES, " bytes");
     let bytes = p.take("jpeg_xs.bytes", bytes);
     let scan = check_scan(document.scan.unwrap_or_default(), sampling);
@@ -65,15 +65,8 @@ fn check(document: &JpegXsDocument, p: &mut Problems) -> Option<JpegXsStream> {
     let profile = p.take("jpeg_xs.profile", name(document.profile.as_ref()));
     let level = p.take("jpeg_xs.level", name(document.level.as_ref()));
     let sublevel = p.take("jpeg_xs.sublevel", name(document.sublevel.as_ref()));
-    let max_udp = within(
-        document.max_udp.unwrap_or(STANDARD_MAX_UDP.into()),
-        LEAST_MAX_UDP..=EXTENDED_MAX_UDP.into(),
-        " bytes",
-    );
-    let max_udp = p.take("jpeg_xs.max_udp", max_udp);
-    let cmax = document.cmax;
-    let cmax = cmax.map(|packets| within(packets, 1..=u32::MAX, " packets"));
-    let cmax = p.take("jpeg_xs.cmax", cmax.transpose());
+    let max_udp = p.take("jpeg_xs.max_udp", check_max_udp(document.max_udp));
+    let cmax = p.take("jpeg_xs.cmax", check_cmax(document.cmax));
     Some(JpegXsStream {
         width: width?,
         height: height?,
@@ -87,7 +80,7 @@ fn check(document: &JpegXsDocument, p: &mut Problems) -> Option<JpegXsStream> {
         profile: profile?,
         level: level?,
         sublevel: sublevel?,
-        max_udp: u16::try_from(max_udp?).expect("at most EXTENDED_MAX_UDP"),
+        max_udp: max_udp?,
         sender_type: document.sender_type,
         cmax: cmax?,
         appearance: document.appearance(),
@@ -95,21 +88,9 @@ fn check(document: &JpegXsDocument, p: &mut Problems) -> Option<JpegXsStream> {
     })
 }
 
-fn check_width(width: u32, sampling: Sampling) -> Result<u32, Invalid> {
-    let width = within(width, 16..=VideoFormat::MAX_WIDTH, " pixels")?;
-    VideoFormat::check_width(width, sampling)?;
-    Ok(width)
-}
-
-fn check_height(height: u32, sampling: Sampling) -> Result<u32, Invalid> {
-    let height = within(height, 2..=VideoFormat::MAX_HEIGHT, " lines")?;
-    VideoFormat::check_height(height, sampling)?;
-    Ok(height)
-}
-
 /// Whether it is interlaced.
 fn check_scan(scan: Scan, sampling: Sampling) -> Result<bool, Invalid> {
-    VideoFormat::check_scan(scan, sampling)?;
+    VideoFormat::check_scan(scan, sampling).map_err(picture::Invalid::from)?;
     match scan {
         Scan::Progressive => Ok(false),
         Scan::Interlaced => Ok(true),

@@ -8,120 +8,77 @@ use serde::{Deserialize, Serialize};
 
 use super::{CompressedStandard, JpegXsStream, PacketMode};
 use crate::STANDARD_MAX_UDP;
-use crate::essence::{Document, Listed, Patch, Seen};
+use crate::essence::{Document, Listed, Seen};
 use crate::rows::Row;
-use crate::video::{
-    Appearance, Colorimetry, PixelAspect, Sampling, Scan, SenderType, TransferCharacteristics,
-    VideoRange,
-};
+use crate::video::{Sampling, Scan, SenderType, picture_document};
 
-/// Picture size, rate and samples, bytes of a codestream, and how they are sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", schema(as = JpegXsFormat))]
-pub struct JpegXsDocument {
-    /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 16, maximum = 32767, examples(1920))
-    )]
-    pub width: u32,
-    /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 2, maximum = 32767, examples(1080))
-    )]
-    pub height: u32,
-    /// Frames a second as an exact ratio: `60/1`, `60`, `30000/1001`. 1 to 120.
-    #[cfg_attr(
-        feature = "openapi",
-        schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("50/1"))
-    )]
-    pub frame_rate: String,
-    /// Bits a sample: 8, 10, 12 or 16.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10))
-    )]
-    pub depth: u32,
-    /// Most bytes of a frame or field: its boxes and its codestream. A sender's have so many.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 512, maximum = 268_435_456, examples(312_500))
-    )]
-    pub bytes: u32,
-    /// Colour components; `YCbCr-4:2:2` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sampling: Option<Sampling>,
-    /// Order of the lines: `progressive`, which it is when absent, or `interlaced`: each buffer is a field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan: Option<Scan>,
-    /// Content of a run of packets (`packetmode` in SDP); `codestream` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub packet_mode: Option<PacketMode>,
-    /// Receive: slices come in any order (`transmode=0`); `false` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub out_of_order: Option<bool>,
-    /// Name of the profile (ISO/IEC 21122-2), as in SDP: `Main422.10`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(max_length = 40))]
-    pub profile: Option<String>,
-    /// Name of the level: `2k-1`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(max_length = 40))]
-    pub level: Option<String>,
-    /// Name of the sublevel: `Sublev3bpp`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(max_length = 40))]
-    pub sublevel: Option<String>,
-    /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
-    pub max_udp: Option<u32>,
-    /// Send: how the packets are spread, by the sender types of ST 2110-21; `wide` when absent. Receive: the type that the
-    /// sender says it is (`TP` in SDP).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sender_type: Option<SenderType>,
-    /// Most packets that the network model may hold (`CMAX` in SDP); the limit of the sender type when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
-    pub cmax: Option<u32>,
-    /// Colour primaries and matrix, as in SDP; unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub colorimetry: Option<Colorimetry>,
-    /// Transfer characteristic system (`TCS` in SDP); unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transfer: Option<TransferCharacteristics>,
-    /// Range of the code values (`RANGE` in SDP); unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range: Option<VideoRange>,
-    /// Width of a pixel to its height (`PAR` in SDP); unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$", examples("12:11"))
-    )]
-    pub pixel_aspect: Option<PixelAspect>,
-    /// Year of the version of ST 2110-22 (`SSN` in SDP).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standard: Option<CompressedStandard>,
-}
+picture_document! {
+    /// Picture size, rate and samples, bytes of a codestream, and how they are sent.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    #[cfg_attr(feature = "openapi", schema(as = JpegXsFormat))]
+    pub struct JpegXsDocument {
+        {
+            /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
+            #[cfg_attr(feature = "openapi", schema(minimum = 16, maximum = 32767, examples(1920)))]
+            pub width: u32,
+            /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0.
+            #[cfg_attr(feature = "openapi", schema(minimum = 2, maximum = 32767, examples(1080)))]
+            pub height: u32,
+            /// Frames a second as an exact ratio: `60/1`, `60`, `30000/1001`. 1 to 120.
+            #[cfg_attr(feature = "openapi", schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("50/1")))]
+            pub frame_rate: String,
+            /// Bits a sample: 8, 10, 12 or 16.
+            #[cfg_attr(feature = "openapi", schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10)))]
+            pub depth: u32,
+            /// Most bytes of a frame or field: its boxes and its codestream. A sender's have so many.
+            #[cfg_attr(feature = "openapi", schema(minimum = 512, maximum = 268_435_456, examples(312_500)))]
+            pub bytes: u32,
+            /// Colour components; `YCbCr-4:2:2` when absent.
+            pub sampling: Option<Sampling>,
+            /// Order of the lines: `progressive`, which it is when absent, or `interlaced`: each buffer is a field.
+            pub scan: Option<Scan>,
+            /// Content of a run of packets (`packetmode` in SDP); `codestream` when absent.
+            pub packet_mode: Option<PacketMode>,
+            /// Receive: slices come in any order (`transmode=0`); `false` when absent.
+            pub out_of_order: Option<bool>,
+            /// Name of the profile (ISO/IEC 21122-2), as in SDP: `Main422.10`.
+            #[cfg_attr(feature = "openapi", schema(max_length = 40))]
+            pub profile: Option<String>,
+            /// Name of the level: `2k-1`.
+            #[cfg_attr(feature = "openapi", schema(max_length = 40))]
+            pub level: Option<String>,
+            /// Name of the sublevel: `Sublev3bpp`.
+            #[cfg_attr(feature = "openapi", schema(max_length = 40))]
+            pub sublevel: Option<String>,
+            /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460 when absent.
+            #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
+            pub max_udp: Option<u32>,
+            /// Send: how the packets are spread, by the sender types of ST 2110-21; `wide` when absent. Receive: the type that the
+            /// sender says it is (`TP` in SDP).
+            pub sender_type: Option<SenderType>,
+            /// Most packets that the network model may hold (`CMAX` in SDP); the limit of the sender type when absent.
+            #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
+            pub cmax: Option<u32>,
+        }
+        {
+            /// Year of the version of ST 2110-22 (`SSN` in SDP).
+            pub standard: Option<CompressedStandard>,
+        }
+    }
 
-impl JpegXsDocument {
-    /// Appearance of the pictures.
-    pub(super) const fn appearance(&self) -> Appearance {
-        Appearance {
-            colorimetry: self.colorimetry,
-            transfer: self.transfer,
-            range: self.range,
-            pixel_aspect: self.pixel_aspect,
+    /// The changed spread of the packets (ST 2110-21), and what is said of the pictures; each field as in the session's specification, and `null` for none.
+    JpegXsPatch {
+        {
+            /// How the packets are spread, or what the sender says of that.
+            sender_type: SenderType ["crate::whole::present" value_type = Option<SenderType>],
+            /// Most packets that the network model may hold.
+            cmax: u32 ["crate::whole::present_number" value_type = Option<u32>, minimum = 1],
+        }
+        {
+            /// Year of the version of the standard.
+            standard: CompressedStandard ["crate::whole::present" value_type = Option<CompressedStandard>],
         }
     }
 }
@@ -192,66 +149,10 @@ impl From<JpegXsStream> for JpegXsDocument {
             max_udp: (it.max_udp != STANDARD_MAX_UDP).then_some(it.max_udp.into()),
             sender_type: it.sender_type,
             cmax: it.cmax,
-            colorimetry: appearance.colorimetry,
-            transfer: appearance.transfer,
-            range: appearance.range,
-            pixel_aspect: appearance.pixel_aspect,
             standard: it.standard,
+            ..Self::default()
         }
-    }
-}
-
-/// The changed spread of the packets (ST 2110-21), and what is said of the pictures; each field as in the session's specification, and `null` for none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct JpegXsPatch {
-    /// How the packets are spread, or what the sender says of that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<SenderType>))]
-    pub sender_type: Option<Option<SenderType>>,
-    /// Most packets that the network model may hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
-    pub cmax: Option<Option<u32>>,
-    /// Colour primaries and matrix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Colorimetry>))]
-    pub colorimetry: Option<Option<Colorimetry>>,
-    /// Transfer characteristic system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<TransferCharacteristics>))]
-    pub transfer: Option<Option<TransferCharacteristics>>,
-    /// Range of the code values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<VideoRange>))]
-    pub range: Option<Option<VideoRange>>,
-    /// Width of a pixel to its height.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    pub pixel_aspect: Option<Option<PixelAspect>>,
-    /// Year of the version of the standard.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<CompressedStandard>))]
-    pub standard: Option<Option<CompressedStandard>>,
-}
-
-impl Patch<JpegXsDocument> for JpegXsPatch {
-    fn apply(&self, document: &mut JpegXsDocument) {
-        document.sender_type = self.sender_type.unwrap_or(document.sender_type);
-        document.cmax = self.cmax.unwrap_or(document.cmax);
-        document.colorimetry = self.colorimetry.unwrap_or(document.colorimetry);
-        document.transfer = self.transfer.unwrap_or(document.transfer);
-        document.range = self.range.unwrap_or(document.range);
-        document.pixel_aspect = self.pixel_aspect.unwrap_or(document.pixel_aspect);
-        document.standard = self.standard.unwrap_or(document.standard);
+        .looking(appearance)
     }
 }
 

@@ -5,9 +5,9 @@ use crate::invalid::{OutOfRange, Problems, SpecErrors, within};
 use crate::video::{Depth, FrameRate, Sampling, VideoError, VideoFormat, VideoStream};
 use crate::{EXTENDED_MAX_UDP, STANDARD_MAX_UDP};
 
-/// Why a value is invalid.
+/// Why a value of a picture is invalid.
 #[derive(Debug, thiserror::Error)]
-enum Invalid {
+pub(crate) enum Invalid {
     #[error(transparent)]
     Range(#[from] OutOfRange),
     #[error(transparent)]
@@ -43,18 +43,10 @@ fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoStream> {
     let depth = p.take("video.depth", check_depth(video.depth, is_float, sampling));
     let scan = video.scan.unwrap_or_default();
     let is_scan = p.take("video.scan", VideoFormat::check_scan(scan, sampling));
-    let max_udp = within(
-        video.max_udp.unwrap_or(STANDARD_MAX_UDP.into()),
-        LEAST_MAX_UDP..=EXTENDED_MAX_UDP.into(),
-        " bytes",
-    );
-    let max_udp = p.take("video.max_udp", max_udp);
+    let max_udp = p.take("video.max_udp", check_max_udp(video.max_udp));
     let tr_offset = frame_rate.map(|rate| check_tr_offset(video.tr_offset_us, rate));
     let tr_offset_us = tr_offset.and_then(|it| p.take("video.tr_offset_us", it));
-    let cmax = video
-        .cmax
-        .map(|packets| within(packets, 1..=u32::MAX, " packets"));
-    let cmax = p.take("video.cmax", cmax.transpose());
+    let cmax = p.take("video.cmax", check_cmax(video.cmax));
     let (max_udp, tr_offset_us, cmax) = (max_udp?, tr_offset_us?, cmax?);
     is_scan?;
     // All that is left is the size of a frame.
@@ -62,7 +54,7 @@ fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoStream> {
     Some(VideoStream {
         format: p.take("video.height", format)?,
         packing: video.packing.unwrap_or_default(),
-        max_udp: u16::try_from(max_udp).expect("at most EXTENDED_MAX_UDP"),
+        max_udp,
         sender_type: video.sender_type,
         tr_offset_us,
         cmax,
@@ -71,13 +63,24 @@ fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoStream> {
     })
 }
 
-fn check_width(width: u32, sampling: Sampling) -> Result<u32, Invalid> {
+pub(crate) fn check_max_udp(given: Option<u32>) -> Result<u16, Invalid> {
+    let bytes = given.unwrap_or(STANDARD_MAX_UDP.into());
+    let bytes = within(bytes, LEAST_MAX_UDP..=EXTENDED_MAX_UDP.into(), " bytes")?;
+    Ok(u16::try_from(bytes).expect("at most EXTENDED_MAX_UDP"))
+}
+
+pub(crate) fn check_cmax(given: Option<u32>) -> Result<Option<u32>, Invalid> {
+    let cmax = given.map(|packets| within(packets, 1..=u32::MAX, " packets"));
+    Ok(cmax.transpose()?)
+}
+
+pub(crate) fn check_width(width: u32, sampling: Sampling) -> Result<u32, Invalid> {
     let width = within(width, MIN_WIDTH..=VideoFormat::MAX_WIDTH, " pixels")?;
     VideoFormat::check_width(width, sampling)?;
     Ok(width)
 }
 
-fn check_height(height: u32, sampling: Sampling) -> Result<u32, Invalid> {
+pub(crate) fn check_height(height: u32, sampling: Sampling) -> Result<u32, Invalid> {
     let height = within(height, MIN_HEIGHT..=VideoFormat::MAX_HEIGHT, " lines")?;
     VideoFormat::check_height(height, sampling)?;
     Ok(height)
@@ -94,7 +97,7 @@ fn check_depth(bits: u32, is_float: bool, sampling: Sampling) -> Result<Depth, I
 }
 
 /// Less than a frame (ST 2110-21 §6.2): more would be the offset of another frame.
-fn check_tr_offset(us: Option<u32>, rate: FrameRate) -> Result<Option<u32>, Invalid> {
+pub(crate) fn check_tr_offset(us: Option<u32>, rate: FrameRate) -> Result<Option<u32>, Invalid> {
     let last_us = rate.nanos(1).saturating_sub(1) / 1000;
     let most = u32::try_from(last_us).unwrap_or(u32::MAX);
     let offset = us.map(|us| within(us, 0..=most, " microseconds, less than a frame"));

@@ -1,124 +1,90 @@
 //! A format of video as JSON. Only its shape is checked; [`VideoStream`] exists only if every field is valid.
 
-mod check;
+pub(crate) mod check;
 mod rate_text;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Appearance, Colorimetry, Packing, PixelAspect, Sampling, Scan, SenderType,
-    TransferCharacteristics, VideoRange, VideoStandard, VideoStream,
-};
+use super::format::picture_document;
+use super::{Packing, Sampling, Scan, SenderType, VideoStandard, VideoStream};
 use crate::STANDARD_MAX_UDP;
-use crate::essence::{Document, Listed, Patch};
+use crate::essence::{Document, Listed};
 use crate::rows::Row;
 
-/// Picture size, rate, samples, order of the lines, and how they are sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", schema(as = VideoFormat))]
-pub struct VideoDocument {
-    /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 16, maximum = 32767, examples(1280))
-    )]
-    pub width: u32,
-    /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0. A frame
-    /// has at most 268435456 bytes.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 2, maximum = 32767, examples(720))
-    )]
-    pub height: u32,
-    /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
-    /// 1 to 120.
-    #[serde(deserialize_with = "rate_text::frame_rate_text")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(value_type = String, pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
-    )]
-    pub frame_rate: String,
-    /// Bits a sample: 8, 10, 12 or 16; 4:2:0 has no 16.
-    #[serde(deserialize_with = "crate::whole::number")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10))
-    )]
-    pub depth: u32,
-    /// With 16 bits: the samples are floating point numbers (`16f` of ST 2110-20); `false` when
-    /// absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub float: Option<bool>,
-    /// Colour components; `YCbCr-4:2:2` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sampling: Option<Sampling>,
-    /// Order of the lines; `progressive` when absent. With `interlaced` each buffer is a field, with
-    /// `psf` a frame.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan: Option<Scan>,
-    /// How a sender cuts lines into packets; `general` when absent. A receiver accepts both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub packing: Option<Packing>,
-    /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460
-    /// when absent (ST 2110-10 §6.3). The port's MTU must allow it. A receiver accepts any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
-    pub max_udp: Option<u32>,
-    /// Send: how the packets are spread, by the sender types of ST 2110-21 §7; `wide` when absent.
-    /// Receive: the type that the sender says it is, by which its timing is judged; when absent, the
-    /// packets show whether it is gapped or linear.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sender_type: Option<SenderType>,
-    /// TROFFSET of ST 2110-21 in microseconds, less than a frame: how long after a frame's time a receiver reads
-    /// its first packet (`TROFF` in SDP); the default of the raster when absent. Send: frames start by
-    /// it. Receive: what the sender says, by which its timing is judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 999_999, examples(638)))]
-    pub tr_offset_us: Option<u32>,
-    /// Most packets that the network model of ST 2110-21 may hold (`CMAX` in SDP); the limit of the sender
-    /// type when absent. Send: the sender keeps to it; at most the limit of its type. Receive: what the
-    /// sender says, by which its timing is judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
-    pub cmax: Option<u32>,
-    /// Colour primaries and matrix, as in SDP; unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub colorimetry: Option<Colorimetry>,
-    /// Transfer characteristic system (`TCS` in SDP); unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transfer: Option<TransferCharacteristics>,
-    /// Range of the code values (`RANGE` in SDP); unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range: Option<VideoRange>,
-    /// Width of a pixel to its height (`PAR` in SDP); unknown when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$", examples("12:11"))
-    )]
-    pub pixel_aspect: Option<PixelAspect>,
-    /// Year of the version of ST 2110-20 (`SSN` in SDP); when absent, a sender names the one that has its colours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standard: Option<VideoStandard>,
-}
+picture_document! {
+    /// Picture size, rate, samples, order of the lines, and how they are sent.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    #[cfg_attr(feature = "openapi", schema(as = VideoFormat))]
+    pub struct VideoDocument {
+        {
+            /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
+            #[cfg_attr(feature = "openapi", schema(minimum = 16, maximum = 32767, examples(1280)))]
+            pub width: u32,
+            /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0. A frame
+            /// has at most 268435456 bytes.
+            #[cfg_attr(feature = "openapi", schema(minimum = 2, maximum = 32767, examples(720)))]
+            pub height: u32,
+            /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
+            /// 1 to 120.
+            #[serde(deserialize_with = "rate_text::frame_rate_text")]
+            #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1")))]
+            pub frame_rate: String,
+            /// Bits a sample: 8, 10, 12 or 16; 4:2:0 has no 16.
+            #[cfg_attr(feature = "openapi", schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10)))]
+            pub depth: u32,
+            /// With 16 bits: the samples are floating point numbers (`16f` of ST 2110-20); `false` when
+            /// absent.
+            pub float: Option<bool>,
+            /// Colour components; `YCbCr-4:2:2` when absent.
+            pub sampling: Option<Sampling>,
+            /// Order of the lines; `progressive` when absent. With `interlaced` each buffer is a field, with
+            /// `psf` a frame.
+            pub scan: Option<Scan>,
+            /// How a sender cuts lines into packets; `general` when absent. A receiver accepts both.
+            pub packing: Option<Packing>,
+            /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460
+            /// when absent (ST 2110-10 §6.3). The port's MTU must allow it. A receiver accepts any.
+            #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
+            pub max_udp: Option<u32>,
+            /// Send: how the packets are spread, by the sender types of ST 2110-21 §7; `wide` when absent.
+            /// Receive: the type that the sender says it is, by which its timing is judged; when absent, the
+            /// packets show whether it is gapped or linear.
+            pub sender_type: Option<SenderType>,
+            /// TROFFSET of ST 2110-21 in microseconds, less than a frame: how long after a frame's time a receiver reads
+            /// its first packet (`TROFF` in SDP); the default of the raster when absent. Send: frames start by
+            /// it. Receive: what the sender says, by which its timing is judged.
+            #[cfg_attr(feature = "openapi", schema(maximum = 999_999, examples(638)))]
+            pub tr_offset_us: Option<u32>,
+            /// Most packets that the network model of ST 2110-21 may hold (`CMAX` in SDP); the limit of the sender
+            /// type when absent. Send: the sender keeps to it; at most the limit of its type. Receive: what the
+            /// sender says, by which its timing is judged.
+            #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
+            pub cmax: Option<u32>,
+        }
+        {
+            /// Year of the version of ST 2110-20 (`SSN` in SDP); when absent, a sender names the one that has its colours.
+            pub standard: Option<VideoStandard>,
+        }
+    }
 
-impl VideoDocument {
-    /// Appearance of the pictures.
-    pub(super) const fn appearance(&self) -> Appearance {
-        Appearance {
-            colorimetry: self.colorimetry,
-            transfer: self.transfer,
-            range: self.range,
-            pixel_aspect: self.pixel_aspect,
+    /// The changed timing of the packets (ST 2110-21), and what is said of the pictures; each field as in the session's specification, and `null` for
+    /// none: a sender then has the default.
+    VideoPatch {
+        {
+            /// How the packets are spread, or what the sender says of that.
+            sender_type: SenderType ["crate::whole::present" value_type = Option<SenderType>],
+            /// TROFFSET in microseconds.
+            tr_offset_us: u32 ["crate::whole::present_number" value_type = Option<u32>, maximum = 999_999],
+            /// Most packets that the network model may hold.
+            cmax: u32 ["crate::whole::present_number" value_type = Option<u32>, minimum = 1],
+        }
+        {
+            /// Year of the version of the standard.
+            standard: VideoStandard ["crate::whole::present" value_type = Option<VideoStandard>],
         }
     }
 }
@@ -171,7 +137,7 @@ impl From<VideoStream> for VideoDocument {
         fn other<T: PartialEq>(value: T, default: T) -> Option<T> {
             (value != default).then_some(value)
         }
-        let (format, appearance) = (video.format, video.appearance);
+        let format = video.format;
         Self {
             width: format.width(),
             height: format.height(),
@@ -185,73 +151,10 @@ impl From<VideoStream> for VideoDocument {
             sender_type: video.sender_type,
             tr_offset_us: video.tr_offset_us,
             cmax: video.cmax,
-            colorimetry: appearance.colorimetry,
-            transfer: appearance.transfer,
-            range: appearance.range,
-            pixel_aspect: appearance.pixel_aspect,
             standard: video.standard,
+            ..Self::default()
         }
-    }
-}
-
-/// The changed timing of the packets (ST 2110-21), and what is said of the pictures; each field as in the session's specification, and `null` for
-/// none: a sender then has the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct VideoPatch {
-    /// How the packets are spread, or what the sender says of that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<SenderType>))]
-    pub sender_type: Option<Option<SenderType>>,
-    /// TROFFSET in microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, maximum = 999_999))]
-    pub tr_offset_us: Option<Option<u32>>,
-    /// Most packets that the network model may hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
-    pub cmax: Option<Option<u32>>,
-    /// Colour primaries and matrix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Colorimetry>))]
-    pub colorimetry: Option<Option<Colorimetry>>,
-    /// Transfer characteristic system.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<TransferCharacteristics>))]
-    pub transfer: Option<Option<TransferCharacteristics>>,
-    /// Range of the code values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<VideoRange>))]
-    pub range: Option<Option<VideoRange>>,
-    /// Width of a pixel to its height.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
-    pub pixel_aspect: Option<Option<PixelAspect>>,
-    /// Year of the version of the standard.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<VideoStandard>))]
-    pub standard: Option<Option<VideoStandard>>,
-}
-
-impl Patch<VideoDocument> for VideoPatch {
-    fn apply(&self, video: &mut VideoDocument) {
-        video.sender_type = self.sender_type.unwrap_or(video.sender_type);
-        video.tr_offset_us = self.tr_offset_us.unwrap_or(video.tr_offset_us);
-        video.cmax = self.cmax.unwrap_or(video.cmax);
-        video.colorimetry = self.colorimetry.unwrap_or(video.colorimetry);
-        video.transfer = self.transfer.unwrap_or(video.transfer);
-        video.range = self.range.unwrap_or(video.range);
-        video.pixel_aspect = self.pixel_aspect.unwrap_or(video.pixel_aspect);
-        video.standard = self.standard.unwrap_or(video.standard);
+        .looking(video.appearance)
     }
 }
 

@@ -163,6 +163,14 @@ pub struct Appearance {
 }
 
 impl Appearance {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self {
+        colorimetry: None,
+        transfer: None,
+        range: None,
+        pixel_aspect: None,
+    };
+
     /// As a receiver understands a description: what that leaves out beside a colorimetry is SDR, of narrow range, with
     /// square pixels (ST 2110-20 §7.3).
     #[must_use]
@@ -204,6 +212,73 @@ impl Appearance {
         })
     }
 }
+
+/// Declares the document of a format of pictures, and its change: between other fields of both stands what is said of
+/// the appearance.
+macro_rules! picture_document {
+    ($(#[$meta:meta])* pub struct $document:ident { { $($before:tt)* } { $($after:tt)* } }
+     $(#[$about:meta])+ $change:ident { { $($first:tt)* } { $($last:tt)* } }) => {
+        $crate::document! {
+        $(#[$meta])*
+        pub struct $document {
+            $($before)*
+            /// Colour primaries and matrix, as in SDP; unknown when absent.
+            pub colorimetry: Option<$crate::video::Colorimetry>,
+            /// Transfer characteristic system (`TCS` in SDP); unknown when absent.
+            pub transfer: Option<$crate::video::TransferCharacteristics>,
+            /// Range of the code values (`RANGE` in SDP); unknown when absent.
+            pub range: Option<$crate::video::VideoRange>,
+            /// Width of a pixel to its height (`PAR` in SDP); unknown when absent.
+            #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, pattern = "^[1-9][0-9]{0,4}:[1-9][0-9]{0,4}$", examples("12:11")))]
+            pub pixel_aspect: Option<$crate::video::PixelAspect>,
+            $($after)*
+        }
+        }
+
+        $crate::document::changes::changes! {
+            $(#[$about])+
+            $change of $document {
+                $($first)*
+                /// Colour primaries and matrix.
+                colorimetry: $crate::video::Colorimetry ["crate::whole::present" value_type = Option<$crate::video::Colorimetry>],
+                /// Transfer characteristic system.
+                transfer: $crate::video::TransferCharacteristics
+                    ["crate::whole::present" value_type = Option<$crate::video::TransferCharacteristics>],
+                /// Range of the code values.
+                range: $crate::video::VideoRange ["crate::whole::present" value_type = Option<$crate::video::VideoRange>],
+                /// Width of a pixel to its height.
+                pixel_aspect: $crate::video::PixelAspect ["crate::whole::present" value_type = Option<String>],
+                $($last)*
+            }
+        }
+
+        impl $document {
+            /// Appearance of the pictures.
+            #[must_use]
+            pub const fn appearance(&self) -> $crate::video::Appearance {
+                $crate::video::Appearance {
+                    colorimetry: self.colorimetry,
+                    transfer: self.transfer,
+                    range: self.range,
+                    pixel_aspect: self.pixel_aspect,
+                }
+            }
+
+            /// With pictures of this appearance.
+            #[must_use]
+            pub fn looking(self, said: $crate::video::Appearance) -> Self {
+                Self {
+                    colorimetry: said.colorimetry,
+                    transfer: said.transfer,
+                    range: said.range,
+                    pixel_aspect: said.pixel_aspect,
+                    ..self
+                }
+            }
+        }
+    };
+}
+pub(crate) use picture_document;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ mod scan;
 mod stream;
 mod video_format;
 
+pub(crate) use appearance::picture_document;
 pub use appearance::{
     Appearance, AspectError, Colorimetry, PixelAspect, TransferCharacteristics, VideoRange,
     VideoStandard,

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::args::Options;
 use crate::args::essence::has_fields;
-use crate::command::session::create::{Way, bare, bytes_of, only_port};
+use crate::command::session::create::{Way, bytes_of, only_port};
 use crate::command::session::fit::fit;
 use crate::failure::{DONE, Failure};
 use crate::render;
@@ -179,11 +179,12 @@ impl Create {
             }
         });
         let names = (name.to_owned(), port.to_owned());
+        let direction = self.direction.unwrap_or(Way::Receive).into();
         SpecDocument {
             source: self.pattern.then_some(Source::Pattern),
             persistent: self.persistent.then_some(true),
             notes: described.notes,
-            ..bare(names, self.direction, (described.format, flow))
+            ..SpecDocument::new(names, direction, (described.format, flow))
         }
     }
 }

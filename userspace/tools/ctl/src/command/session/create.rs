@@ -13,7 +13,7 @@ use onair_api::{
     Convert, Direction, FlowDocument, NewSessionDocument, SessionName, Source, SpecDocument,
 };
 use onair_control::Client;
-use onair_essence::{EssenceKind, FormatDocument};
+use onair_essence::EssenceKind;
 use onair_sdp::session::{Described, Text, one_or_several};
 use serde_json::{Value, json};
 
@@ -203,33 +203,6 @@ impl From<Way> for Direction {
     }
 }
 
-/// A session of which nothing else is said.
-pub(crate) fn bare(
-    (name, port): (String, String),
-    direction: Option<Way>,
-    (format, flow): (FormatDocument, FlowDocument),
-) -> SpecDocument {
-    SpecDocument {
-        name,
-        direction: direction.unwrap_or(Way::Receive).into(),
-        port,
-        format,
-        flow,
-        convert: None,
-        source: None,
-        quota: None,
-        max_attachments: None,
-        priority: None,
-        frame_timeout_ms: None,
-        duration_ms: None,
-        persistent: None,
-        notes: Vec::new(),
-        overcommit: None,
-        ends_with_creator: None,
-        connected: None,
-    }
-}
-
 impl Create {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
         let body = match (&self.file, &self.from) {
@@ -330,6 +303,7 @@ impl Create {
         flow.dscp = self.dscp.or(flow.dscp);
         flow.media_clock_offset = self.media_clock_offset.or(flow.media_clock_offset);
         flow.payload_type = self.payload_type.or(flow.payload_type);
+        let direction = self.direction.unwrap_or(Way::Receive).into();
         let spec = SpecDocument {
             source: self.pattern.then_some(Source::Pattern),
             quota: self.quota,
@@ -343,7 +317,7 @@ impl Create {
             persistent: self.persistent.then_some(true),
             notes,
             overcommit: self.overcommit.then_some(true),
-            ..bare((self.name(), port), self.direction, (format, flow))
+            ..SpecDocument::new((self.name(), port), direction, (format, flow))
         };
         Ok((spec, lacks_rate))
     }
