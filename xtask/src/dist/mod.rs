@@ -60,8 +60,6 @@ pub(crate) enum Step {
     Again,
     /// The crates of the client library, from their tarballs
     Crates,
-    /// Clients of an earlier release with this daemon, and the reverse
-    Older,
     /// The packages of the libraries on Debian 13
     Clients,
     /// Upgrades, downgrades and removals under sessions on air, and clients of the packaged daemon, on Debian 12
