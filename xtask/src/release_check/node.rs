@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, until};
 
 use super::container::Container;
-use crate::dist::{Made, beside::NMOS, copy};
+use crate::dist::{Made, copy};
 
 const SETTINGS: &str = "/etc/onair/nmos.toml";
 /// The container has no other network.
@@ -52,7 +52,7 @@ pub(super) fn run(container: &Container, made: &Made, session: &str) -> Result<(
     container.ok("dpkg --purge onair-nmos")?;
     for path in [
         SETTINGS,
-        &format!("/usr/bin/{}", NMOS.program),
+        "/usr/bin/onair-nmos",
         "/etc/systemd/system/multi-user.target.wants/onair-nmos.service",
     ] {
         let there = fs::symlink_metadata(container.path(path)).is_ok();

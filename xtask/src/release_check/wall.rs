@@ -8,7 +8,7 @@ use onair_stage::{Deadline, until};
 use serde_json::Value;
 
 use super::container::Container;
-use crate::dist::{Made, beside::WALL, copy};
+use crate::dist::{Made, copy};
 
 const UNIT: &str = "/etc/systemd/system/multi-user.target.wants/onair-wall.service";
 /// What the wall tells an operator to run before it plays a recording.
@@ -62,7 +62,7 @@ pub(super) fn run(container: &Container, made: &Made, session: &str, take: &str)
     shows(container, &id, take)?;
 
     container.ok("dpkg --purge onair-wall")?;
-    for path in [UNIT, &format!("/usr/bin/{}", WALL.program)] {
+    for path in [UNIT, "/usr/bin/onair-wall"] {
         let there = fs::symlink_metadata(container.path(path)).is_ok();
         ensure!(!there, "{path} is there");
     }
