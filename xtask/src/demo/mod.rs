@@ -190,26 +190,17 @@ fn outcome(report: &Report) -> DemoResult {
 /// Prints what was shown, or what went wrong.
 pub(crate) fn print(report: &Report, time: Duration) {
     say::step("Summary");
+    report.problems.iter().for_each(say::failure);
+    if report.ok == DemoResult::Failed {
+        return;
+    }
+    facts(report);
+    let seconds = time.as_secs_f64();
     match report.ok {
-        DemoResult::Failed => {
-            for problem in &report.problems {
-                say::failure(problem);
-            }
-        }
-        DemoResult::Degraded => {
-            facts(report);
-            say::warning(format_args!(
-                "DEGRADED: all was as it should be, on less than AF_XDP, the probe and two networks ({:.0} s)",
-                time.as_secs_f64()
-            ));
-        }
-        DemoResult::Ok => {
-            facts(report);
-            say::good(format_args!(
-                "all was as it should be ({:.0} s)",
-                time.as_secs_f64()
-            ));
-        }
+        DemoResult::Ok => say::good(format_args!("all was as it should be ({seconds:.0} s)")),
+        _ => say::warning(format_args!(
+            "DEGRADED: all was as it should be, on less than AF_XDP, the probe and two networks ({seconds:.0} s)"
+        )),
     }
 }
 

@@ -10,30 +10,23 @@ use anyhow::{Context as _, Result};
 use super::{done, reference};
 use crate::cargo::root;
 
-/// The packages with programs, and of each program the section.
-const PROGRAMS: [(&str, &[(&str, u8)]); 4] = [
-    (
-        "onair",
-        &[
-            ("onaird", 8),
-            ("onairctl", 1),
-            ("onair-convert", 8),
-            ("onair-waiters", 8),
-        ],
-    ),
-    ("onair-nmos", &[("onair-nmos", 8)]),
-    ("onair-wall", &[("onair-wall", 8)]),
-    ("onair-mxl", &[("onair-mxl", 8)]),
+/// A package, a program of it, and the section.
+const PROGRAMS: [(&str, &str, u8); 7] = [
+    ("onair", "onaird", 8),
+    ("onair", "onairctl", 1),
+    ("onair", "onair-convert", 8),
+    ("onair", "onair-waiters", 8),
+    ("onair-nmos", "onair-nmos", 8),
+    ("onair-wall", "onair-wall", 8),
+    ("onair-mxl", "onair-mxl", 8),
 ];
 /// Columns of a terminal that man(1) leaves to the text.
 const COLUMNS: &str = "71";
 
 /// Writes the pages of each package in a folder of its name below `man`.
 pub(super) fn write(programs: &Path, man: &Path) -> Result<()> {
-    for (package, own) in PROGRAMS {
-        for (name, section) in own {
-            command(programs, &man.join(package), name, *section)?;
-        }
+    for (package, name, section) in PROGRAMS {
+        command(programs, &man.join(package), name, section)?;
     }
     let page = of_markdown(&root().join("docs/configuration.md"), "onair.toml", 5)?;
     save(&man.join("onair"), "onair.toml", 5, &page)?;
