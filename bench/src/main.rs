@@ -86,8 +86,6 @@ enum Command {
     #[command(hide = true)]
     ProbeSleeper(calls::p8_probe::Blocks),
     #[command(hide = true)]
-    Handler(ends::p15_handler::Handler),
-    #[command(hide = true)]
     Users(load::users::Users),
     #[command(hide = true)]
     FrameConsumer(load::frame_consumer::Consumer),
@@ -108,7 +106,6 @@ impl Command {
             Self::ReceivePath(role) => role.run(),
             Self::ProbeGetPut(role) => role.run(),
             Self::ProbeSleeper(role) => role.run(),
-            Self::Handler(role) => role.run(),
             Self::Users(role) => role.run(),
             Self::FrameConsumer(role) => role.run(),
             Self::FrameTaker(role) => role.run(),

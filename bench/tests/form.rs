@@ -1,4 +1,4 @@
-//! Runs the bench on two cheap rows, and checks the form of its output, not the figures.
+//! Runs the bench on a cheap property, and checks the form of its output, not the figures.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,10 +32,10 @@ fn bench(arguments: &[&str], folder: &Path) {
 }
 
 #[test]
-fn property_not_measured_then_named_and_the_others_kept() {
+fn property_not_measured_then_named_and_others_kept_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_onair-bench"))
-        .args(["--quick", "--only", "P15,P28", "--json", "a.json"])
+        .args(["--quick", "--only", "p28,P3", "--json", "a.json"])
         .current_dir(folder.path())
         // There is no ip(8) in it, which P28 needs.
         .env("PATH", folder.path())
@@ -52,24 +52,22 @@ fn property_not_measured_then_named_and_the_others_kept() {
     let json: Value = serde_json::from_slice(&text).unwrap();
     let rows = json["results"].as_array().unwrap();
     let of = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap();
-    assert!(of("P15")["value"].is_number() && of("P28")["value"].is_null());
+    assert!(of("P3")["value"].is_number() && of("P28")["value"].is_null());
+    assert_eq!(
+        (&rows[0]["id"], &rows[rows.len() - 1]["id"]),
+        (&"P3".into(), &"P28".into())
+    );
 }
 
 #[test]
-fn bench_quick_on_two_properties_then_json_and_a_file_of_rows() {
+fn bench_quick_on_a_property_then_json_and_a_file_of_rows() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    bench(&["--quick", "--only", "p3,P15", "--json", "a.json"], folder);
+    bench(&["--quick", "--only", "p3", "--json", "a.json"], folder);
     let text = std::fs::read(folder.join("a.json")).unwrap();
     let json: Value = serde_json::from_slice(&text).unwrap();
     assert!(json["machine"]["noise"]["stolen_percent"].is_number());
     let results = json["results"].as_array().unwrap();
-    let ids: Vec<_> = results
-        .iter()
-        .map(|row| row["id"].as_str().unwrap())
-        .collect();
-    assert_eq!(ids.first(), Some(&"P3"));
-    assert_eq!(ids.last(), Some(&"P15"));
     for row in results {
         let mut keys: Vec<_> = row.as_object().unwrap().keys().collect();
         keys.sort_unstable();
@@ -80,9 +78,10 @@ fn bench_quick_on_two_properties_then_json_and_a_file_of_rows() {
     assert!(measured["samples"].as_u64().unwrap() > 1_000);
     let ratio = measured["value"].as_f64().unwrap() / measured["reference"].as_f64().unwrap();
     assert!((measured["ratio"].as_f64().unwrap() - ratio).abs() < 1e-9);
-    let handler = results.last().unwrap();
-    assert_eq!(handler["target"], "< 1 µs");
-    assert!(handler["met"].is_boolean(), "{handler}");
+    assert!(
+        measured["target"].is_string() && measured["met"].is_boolean(),
+        "{measured}"
+    );
 
     bench(&["rows", "a.json", "rows.json"], folder);
     let rows = std::fs::read(folder.join("rows.json")).unwrap();

@@ -64,7 +64,6 @@ enum Command {
     CleanUp(clean_up::Arguments),
     Vm(vm::Arguments),
     Dist(dist::Arguments),
-    Older(release_check::older::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -85,7 +84,6 @@ fn main() -> ExitCode {
             Some(steps) => release_check::run(&made, steps),
             None => Ok(()),
         }),
-        Command::Older(arguments) => release_check::older::run(&arguments),
         Command::Vm(arguments) => vm::run(&arguments).map(|own| status = own),
     };
     match done {

@@ -60,7 +60,7 @@ mod tests {
                 .limit("requirement", 10.0)
                 .pinned("core 0")
                 .ratio_at_most(1.0),
-            Row::absent("P17", "not built"),
+            Row::absent("P19", "not built"),
         ];
         let document = Document::new(Machine::default(), rows);
         let text = serde_json::to_vec(&document).unwrap();

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn row_absent_or_failed_then_never_met() {
-        let absent = Row::absent("P17", "not built");
+        let absent = Row::absent("P19", "not built");
         assert_eq!((absent.met, absent.value), (None, None));
         let failed = Row::failed("P5", "no veth");
         assert_eq!(failed.met, Some(false));

@@ -26,7 +26,7 @@ const PAGES: [(&str, usize); 29] = [
     ("docs/python.md", 464),
     ("docs/formats.md", 1195),
     ("docs/architecture.md", 1658),
-    ("docs/testing.md", 1128),
+    ("docs/testing.md", 1123),
     ("docs/gate.md", 3750),
     ("docs/certificates.md", 1150),
     ("docs/recording-format.md", 776),

@@ -3,19 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::say;
 
-/// `onairctl` for one daemon.
+/// `onairctl` for one daemon. Its lines are words between blanks.
 pub(crate) struct Ctl {
     program: PathBuf,
     socket: PathBuf,
 }
 
-/// A refusal: exit status other than 0, with the problem document.
-pub(crate) struct Refusal(pub(crate) Value);
+/// What a command is to say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Done,
+    /// With exit status other than 0, and the problem document.
+    Refused,
+}
 
 impl Ctl {
     pub(crate) fn new(program: &Path, socket: &Path) -> Self {
@@ -29,131 +34,88 @@ impl Ctl {
     ///
     /// # Errors
     /// When the daemon refuses, or there is no answer.
-    pub(crate) fn quiet(&self, arguments: &[&str]) -> Result<Value> {
-        match self.ask(arguments)? {
-            Ok(document) => Ok(document),
-            Err(Refusal(problem)) => {
-                bail!("`onairctl {}` was refused: {problem}", arguments.join(" "))
-            }
-        }
+    pub(crate) fn quiet(&self, line: &str) -> Result<Value> {
+        read(&self.run(line, true)?, line, Answer::Done)
     }
 
     /// Shows the command, runs it and gives the document.
     ///
     /// # Errors
     /// As [`Ctl::quiet`].
-    pub(crate) fn document(&self, arguments: &[&str]) -> Result<Value> {
-        say::command(format_args!("onairctl {}", arguments.join(" ")));
-        self.quiet(arguments)
+    pub(crate) fn document(&self, line: &str) -> Result<Value> {
+        say::command(format_args!("onairctl {line}"));
+        self.quiet(line)
     }
 
     /// Shows the command and what it prints for people. For commands that change nothing.
     ///
     /// # Errors
     /// When it fails.
-    pub(crate) fn show(&self, arguments: &[&str]) -> Result<()> {
-        say::command(format_args!("onairctl {}", arguments.join(" ")));
-        let done = self.run(arguments, false)?;
-        if !done.status.success() {
-            bail!("{}", String::from_utf8_lossy(&done.stderr).trim());
-        }
+    pub(crate) fn show(&self, line: &str) -> Result<()> {
+        say::command(format_args!("onairctl {line}"));
+        let done = self.run(line, false)?;
+        let error = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "{}", error.trim());
         quote(&done.stdout);
         Ok(())
     }
 
-    /// Shows the command, which must be refused, and what it prints for people; gives the problem
-    /// document.
+    /// Shows the command, which must be refused, and what it prints for people; gives the problem document.
     ///
     /// # Errors
     /// When it is not refused.
-    pub(crate) fn refused(&self, arguments: &[&str]) -> Result<Value> {
-        say::command(format_args!("onairctl {}", arguments.join(" ")));
-        match self.ask(arguments)? {
-            Err(Refusal(problem)) => {
-                // A refusal changes nothing, so it can be had once more in words.
-                quote(&self.run(arguments, false)?.stderr);
-                Ok(problem)
-            }
-            Ok(document) => bail!(
-                "`onairctl {}` should have been refused, and was done: {document}",
-                arguments.join(" ")
-            ),
-        }
+    pub(crate) fn refused(&self, line: &str) -> Result<Value> {
+        say::command(format_args!("onairctl {line}"));
+        let problem = read(&self.run(line, true)?, line, Answer::Refused)?;
+        // A refusal changes nothing, so it can be had once more in words.
+        quote(&self.run(line, false)?.stderr);
+        Ok(problem)
     }
 
-    /// Shows the command and starts it.
+    /// Shows the command and starts it: [`read`] takes what it answers.
     ///
     /// # Errors
     /// When it does not start.
-    pub(crate) fn begin(&self, arguments: &[&str]) -> Result<Under> {
-        say::command(format_args!("onairctl {} &", arguments.join(" ")));
-        let child = self
-            .command(arguments, true)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("running onairctl")?;
-        Ok(Under {
-            child,
-            line: arguments.join(" "),
-        })
+    pub(crate) fn begin(&self, line: &str) -> Result<Child> {
+        say::command(format_args!("onairctl {line} &"));
+        let mut command = self.command(line, true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let child = command.stderr(Stdio::piped()).spawn();
+        child.context("running onairctl")
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<Result<Value, Refusal>> {
-        read(&self.run(arguments, true)?, &arguments.join(" "))
+    fn run(&self, line: &str, json: bool) -> Result<Output> {
+        let done = self.command(line, json).output();
+        done.context("running onairctl")
     }
 
-    fn run(&self, arguments: &[&str], json: bool) -> Result<Output> {
-        self.command(arguments, json)
-            .output()
-            .context("running onairctl")
-    }
-
-    fn command(&self, arguments: &[&str], json: bool) -> Command {
+    fn command(&self, line: &str, json: bool) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--socket").arg(&self.socket);
-        if json {
-            command.arg("--json");
-        }
-        command.args(arguments);
+        command.args(json.then_some("--json"));
+        command.args(line.split_whitespace());
         command
     }
 }
 
-/// A command that is under way.
-pub(crate) struct Under {
-    child: Child,
-    line: String,
-}
-
-impl Under {
-    /// Waits for its end and gives the document.
-    ///
-    /// # Errors
-    /// When the daemon refuses, or there is no answer.
-    pub(crate) fn end(self) -> Result<Value> {
-        match read(&self.child.wait_with_output()?, &self.line)? {
-            Ok(document) => Ok(document),
-            Err(Refusal(problem)) => bail!("`onairctl {}` was refused: {problem}", self.line),
+/// The document that `line` has printed, which must be of that kind.
+///
+/// # Errors
+/// It is of the other kind, or none.
+pub(crate) fn read(done: &Output, line: &str, wanted: Answer) -> Result<Value> {
+    let text = String::from_utf8_lossy(&done.stdout);
+    let document: Value = serde_json::from_str(&text).with_context(|| {
+        let errors = String::from_utf8_lossy(&done.stderr);
+        let status = done.status;
+        format!("`onairctl {line}` ({status}) printed no JSON: {text}{errors}")
+    })?;
+    match (done.status.success(), wanted) {
+        (true, Answer::Done) | (false, Answer::Refused) => Ok(document),
+        (false, Answer::Done) => bail!("`onairctl {line}` was refused: {document}"),
+        (true, Answer::Refused) => {
+            bail!("`onairctl {line}` should have been refused, and was done: {document}")
         }
     }
-}
-
-fn read(done: &Output, line: &str) -> Result<Result<Value, Refusal>> {
-    let text = String::from_utf8_lossy(&done.stdout);
-    let document = serde_json::from_str(&text).with_context(|| {
-        format!(
-            "`onairctl {line}` ({}) printed no JSON: {text}{}",
-            done.status,
-            String::from_utf8_lossy(&done.stderr)
-        )
-    })?;
-    Ok(if done.status.success() {
-        Ok(document)
-    } else {
-        Err(Refusal(document))
-    })
 }
 
 /// What a program has printed, set off from what the demo says.

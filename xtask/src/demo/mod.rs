@@ -1,15 +1,13 @@
-//! `cargo xtask demo`: the whole story on real packets, in five acts of a file each.
+//! `cargo xtask demo`: the whole story on real packets, in five acts: `acts.txt`.
 //!
 //! The demo only starts processes and asks: `onaird` is the daemon, `onairctl` asks and commands
 //! it, two programs use the sessions as applications do, and `/proc` says whether the daemon is
 //! right about them.
 
-mod act1_frames;
-mod act2_blocked;
-mod act3_certificate;
-mod act4_disagreement;
-mod act5_programme;
+mod cast;
+mod checks;
 mod ctl;
+mod play;
 mod report;
 mod scene;
 
@@ -164,7 +162,7 @@ fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Res
         say::warning("no hugepages are free: ordinary memory is used, which is slower");
     }
     let mut scene = Scene::open(&stage, programs, hugepages, arguments, report)?;
-    if let Err(error) = acts(&mut scene, arguments.seconds) {
+    if let Err(error) = play::play(&mut scene, arguments.seconds) {
         say::warning("it went wrong; the end of onaird's log:");
         for line in scene.log_tail().lines() {
             say::note(format_args!("  {line}"));
@@ -176,14 +174,6 @@ fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Res
     stage.take_down()?;
     say::good("the daemon has ended, the stage is taken down");
     Ok(())
-}
-
-fn acts(scene: &mut Scene<'_>, seconds: u64) -> Result<()> {
-    let mut callers = act1_frames::play(scene, seconds)?;
-    act2_blocked::play(scene, &mut callers)?;
-    act3_certificate::play(scene, callers)?;
-    act4_disagreement::play(scene)?;
-    act5_programme::play(scene)
 }
 
 fn outcome(report: &Report) -> DemoResult {
@@ -200,26 +190,17 @@ fn outcome(report: &Report) -> DemoResult {
 /// Prints what was shown, or what went wrong.
 pub(crate) fn print(report: &Report, time: Duration) {
     say::step("Summary");
+    report.problems.iter().for_each(say::failure);
+    if report.ok == DemoResult::Failed {
+        return;
+    }
+    facts(report);
+    let seconds = time.as_secs_f64();
     match report.ok {
-        DemoResult::Failed => {
-            for problem in &report.problems {
-                say::failure(problem);
-            }
-        }
-        DemoResult::Degraded => {
-            facts(report);
-            say::warning(format_args!(
-                "DEGRADED: all was as it should be, on less than AF_XDP, the probe and two networks ({:.0} s)",
-                time.as_secs_f64()
-            ));
-        }
-        DemoResult::Ok => {
-            facts(report);
-            say::good(format_args!(
-                "all was as it should be ({:.0} s)",
-                time.as_secs_f64()
-            ));
-        }
+        DemoResult::Ok => say::good(format_args!("all was as it should be ({seconds:.0} s)")),
+        _ => say::warning(format_args!(
+            "DEGRADED: all was as it should be, on less than AF_XDP, the probe and two networks ({seconds:.0} s)"
+        )),
     }
 }
 

@@ -3,35 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use onair_stage::{Backend, Config, Daemon, Deadline, Stage, output, until};
+use onair_stage::{Backend, Config, Daemon, Deadline, Stage, TestClient};
 
 use super::ctl::Ctl;
 use super::report::Report;
 use super::{Arguments, Lack, Need};
 use crate::cargo::program;
 use crate::say;
-use onair_stage::TestClient;
 
 /// How long the daemon may take to be ready, and to end.
 const TIMEOUT_S: u64 = 30;
-
-/// Frames a second.
-pub(crate) const RATE: u64 = 60;
-
-/// Which way the packets of a session go.
-#[derive(Clone, Copy)]
-pub(crate) enum Direction {
-    /// The built-in pattern, to the wire.
-    Send,
-    /// From the wire to clients.
-    Receive,
-}
 
 /// Everything that the acts share.
 pub(crate) struct Scene<'a> {
     pub(crate) ctl: Ctl,
     pub(crate) report: &'a mut Report,
-    stage: &'a Stage,
+    pub(super) stage: &'a Stage,
     programs: &'a [PathBuf],
     daemon: Daemon,
     has_second_network: bool,
@@ -52,7 +39,7 @@ impl<'a> Scene<'a> {
             &Config::control_socket(stage),
         );
         let (mut daemon, mut config) = start(stage, onaird, hugepages, arguments, report)?;
-        let mut health = ctl.quiet(&["health"])?;
+        let mut health = ctl.quiet("health")?;
         if config.probe != "off" && health["probe"]["state"] != "watching" {
             let why = health["probe"]["reason"]
                 .as_str()
@@ -64,7 +51,7 @@ impl<'a> Scene<'a> {
             config.probe = "off";
             daemon.stop(Deadline::seconds(TIMEOUT_S))?;
             daemon = Daemon::start(stage, onaird, &config, Deadline::seconds(TIMEOUT_S))?;
-            health = ctl.quiet(&["health"])?;
+            health = ctl.quiet("health")?;
         }
         let probe = health["probe"]["state"].as_str();
         probe
@@ -89,73 +76,18 @@ impl<'a> Scene<'a> {
     }
 
     /// A client process: the program `name` with `arguments`, connected to the daemon.
-    pub(crate) fn client(&self, name: &str, arguments: &[&str]) -> Result<TestClient> {
+    pub(crate) fn client(&self, name: &str, arguments: &str) -> Result<TestClient> {
         let mut command = self.stage.command(program(self.programs, name)?);
-        command
-            .arg(Config::attach_socket(self.stage))
-            .args(arguments);
-        TestClient::of(&mut command)
+        command.arg(Config::attach_socket(self.stage));
+        TestClient::of(command.args(arguments.split_whitespace()))
     }
 
-    /// Creates a session `name`, in one direction of the flow to UDP port `udp` of port `b`.
-    pub(crate) fn create(&self, name: &str, direction: Direction, udp: u16) -> Result<()> {
-        let destination = format!("10.77.0.2:{udp}");
-        let (direction, port, more) = match direction {
-            Direction::Send => ("send", "a", &["--pattern"][..]),
-            // With so many frames a client may be kept from its CPU for a quarter of a second.
-            Direction::Receive => ("receive", "b", &["--quota", "16"][..]),
-        };
-        let rate = RATE.to_string();
-        let mut line = vec![
-            "session",
-            "create",
-            name,
-            "--direction",
-            direction,
-            "--port",
-            port,
-        ];
-        line.extend(["--size", "1280x720", "--rate", &rate, "--depth", "8"]);
-        line.extend(["--destination", &destination]);
-        line.extend(more);
-        self.ctl.document(&line)?;
-        Ok(())
-    }
-
-    /// Waits until a destroy of `session` is under way.
-    pub(crate) fn wait_draining(&self, session: &str) -> Result<()> {
-        until(
-            "the destroy to wait for the last user",
-            Deadline::seconds(5),
-            || {
-                let view = self.ctl.quiet(&["session", "show", session])?;
-                Ok((view["state"] == "draining").then_some(()))
-            },
-        )
-    }
-
-    /// Whether the probe is on.
-    pub(crate) fn watched(&self) -> bool {
-        self.report.probe == "watching"
-    }
-
-    /// Whether there are two networks.
-    pub(crate) fn has_second_network(&self) -> bool {
-        self.has_second_network
-    }
-
-    /// A file with this text, as an argument of `onairctl`.
-    pub(crate) fn file(&self, name: &str, text: &str) -> Result<String> {
-        let path = self.stage.directory().join(name);
-        std::fs::write(&path, text)?;
-        Ok(path.display().to_string())
-    }
-
-    /// Cuts the cable at this end, or mends it.
-    pub(crate) fn switch(&self, end: &str, to: &str) -> Result<()> {
-        say::command(format_args!("ip link set {end} {to}"));
-        let namespace = self.stage.namespace();
-        output("ip", &["-n", namespace, "link", "set", end, to]).map(drop)
+    /// Whether there is `what`: the probe, or a second network.
+    pub(crate) fn has(&self, what: &str) -> bool {
+        match what {
+            "probe" => self.report.probe == "watching",
+            _ => self.has_second_network,
+        }
     }
 
     /// The last lines of the daemon's log.

@@ -1,4 +1,4 @@
-//! The archives, which are the same bytes for the same files, and the signature of their checksums.
+//! The tarball, which is the same bytes for the same files, and the signature of the checksums.
 //!
 //! Times are those of the commit, owners are root, names are sorted, and xz has one thread.
 
@@ -52,15 +52,6 @@ pub(super) fn tar(folder: &Path, name: &str, to: &Path, epoch: &str) -> Result<(
     done(&mut tar).map(drop)
 }
 
-/// Packs `package` into the Debian package `to`.
-pub(super) fn deb(package: &Path, to: &Path, epoch: &str) -> Result<()> {
-    let mut dpkg = Command::new("dpkg-deb");
-    dpkg.args(["--root-owner-group", "--threads-max=1", "-Zxz", "--build"])
-        .args([package, to])
-        .env(EPOCH, epoch);
-    done(&mut dpkg).map(drop)
-}
-
 /// Signs `SHA256SUMS` of `folder` with the key `key` of `gpg`: `SHA256SUMS.asc`.
 pub(super) fn sign(mut gpg: Command, folder: &Path, key: &str) -> Result<()> {
     gpg.args(["--batch", "--yes", "--armor", "--local-user", key])
@@ -78,33 +69,23 @@ mod tests {
 
     use super::*;
 
-    /// A folder of a package, whose files were made in this order, so long ago.
-    fn package(folder: &Path, names: [&str; 3], ago: u64) {
-        for name in names {
-            let file = folder.join("p").join(name);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(
-                &file,
-                "Package: p\nVersion: 1\nArchitecture: all\nMaintainer: x <x@y>\nDescription: x\n",
-            )
-            .unwrap();
-            let time = SystemTime::now() - Duration::from_secs(ago);
-            File::open(&file).unwrap().set_modified(time).unwrap();
-        }
-    }
-
     #[test]
-    fn same_files_made_otherwise_then_the_same_archives() {
-        let archives = |names, ago| {
+    fn same_files_made_otherwise_then_the_same_tarball() {
+        let tarball = |names: [&str; 3], ago| {
             let folder = tempfile::tempdir().unwrap();
-            package(folder.path(), names, ago);
-            let [tarball, deb] = ["t.tar.xz", "d.deb"].map(|it| folder.path().join(it));
-            tar(folder.path(), "p", &tarball, "1000000000").unwrap();
-            super::deb(&folder.path().join("p"), &deb, "1000000000").unwrap();
-            [tarball, deb].map(|it| fs::read(it).unwrap())
+            for name in names {
+                let file = folder.path().join("p").join(name);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(&file, name).unwrap();
+                let time = SystemTime::now() - Duration::from_secs(ago);
+                File::open(&file).unwrap().set_modified(time).unwrap();
+            }
+            let to = folder.path().join("t.tar.xz");
+            tar(folder.path(), "p", &to, "1000000000").unwrap();
+            fs::read(to).unwrap()
         };
-        let one = archives(["DEBIAN/control", "a", "b/c"], 10);
-        let other = archives(["b/c", "a", "DEBIAN/control"], 5000);
+        let one = tarball(["c", "a", "b/c"], 10);
+        let other = tarball(["b/c", "a", "c"], 5000);
         assert!(one == other, "they differ");
     }
 

@@ -1,35 +1,48 @@
-//! The manual pages: of the programs and their subcommands from `--help`, of the configuration from its page.
+//! The manual pages: of the programs and their subcommands from `--help`, of the configuration from its page, of the
+//! library for C from its header.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::done;
+use super::{done, reference};
 use crate::cargo::root;
 
-/// A program and its section.
-const PROGRAMS: [(&str, u8); 4] = [
-    ("onaird", 8),
-    ("onairctl", 1),
-    ("onair-convert", 8),
-    ("onair-waiters", 8),
+/// A package, a program of it, and the section.
+const PROGRAMS: [(&str, &str, u8); 7] = [
+    ("onair", "onaird", 8),
+    ("onair", "onairctl", 1),
+    ("onair", "onair-convert", 8),
+    ("onair", "onair-waiters", 8),
+    ("onair-nmos", "onair-nmos", 8),
+    ("onair-wall", "onair-wall", 8),
+    ("onair-mxl", "onair-mxl", 8),
 ];
 /// Columns of a terminal that man(1) leaves to the text.
 const COLUMNS: &str = "71";
 
-/// Writes every page below `package`.
-pub(super) fn write(programs: &Path, package: &Path) -> Result<()> {
-    for (name, section) in PROGRAMS {
-        command(programs, package, name, section)?;
+/// Writes the pages of each package in a folder of its name below `man`.
+pub(super) fn write(programs: &Path, man: &Path) -> Result<()> {
+    for (package, name, section) in PROGRAMS {
+        command(programs, &man.join(package), name, section)?;
     }
     let page = of_markdown(&root().join("docs/configuration.md"), "onair.toml", 5)?;
-    save(package, "onair.toml", 5, &page)
+    save(&man.join("onair"), "onair.toml", 5, &page)?;
+    let develop = man.join("libonair-dev");
+    let capi = root().join("userspace/clients/capi");
+    let header = fs::read_to_string(capi.join("include/onair.h"))?;
+    for (name, page) in reference::pages(&header)? {
+        save(&develop, &name, 3, &page)?;
+    }
+    let page = of_markdown(&capi.join("mtl/functions.md"), "onair_mtl", 7)?;
+    save(&develop, "onair_mtl", 7, &page)
 }
 
 /// The page `name` of a Markdown file whose first heading is what it is about.
-pub(super) fn of_markdown(file: &Path, name: &str, section: u8) -> Result<String> {
-    let text = std::fs::read_to_string(file)?;
+fn of_markdown(file: &Path, name: &str, section: u8) -> Result<String> {
+    let text = fs::read_to_string(file)?;
     let title = text.lines().find_map(|line| line.strip_prefix("# "));
     let title = title.context("a page with a title")?;
     let (first, rest) = title.split_at(1);
@@ -47,7 +60,7 @@ pub(super) fn of_markdown(file: &Path, name: &str, section: u8) -> Result<String
 }
 
 /// Writes the page of the command line `words`, and those of its subcommands.
-pub(super) fn command(programs: &Path, package: &Path, words: &str, section: u8) -> Result<()> {
+fn command(programs: &Path, folder: &Path, words: &str, section: u8) -> Result<()> {
     let mut line = words.split(' ');
     let mut help = Command::new(programs.join(line.next().context("a program")?));
     let help = done(help.args(line).arg("--help").env("COLUMNS", COLUMNS))?;
@@ -55,13 +68,13 @@ pub(super) fn command(programs: &Path, package: &Path, words: &str, section: u8)
     let mut page = page(&name, section, &help);
     let mut also = Vec::new();
     for verb in subcommands(&help) {
-        command(programs, package, &format!("{words} {verb}"), section)?;
+        command(programs, folder, &format!("{words} {verb}"), section)?;
         also.push(format!(".BR {name}\\-{verb} ({section})"));
     }
     if !also.is_empty() {
         page += &format!(".SH SEE ALSO\n{}\n", also.join(",\n"));
     }
-    save(package, &name, section, &page)
+    save(folder, &name, section, &page)
 }
 
 /// The help as a manual page: what stands on a line of its own before a colon is a heading. A line that begins with
@@ -110,9 +123,9 @@ fn subcommands(help: &str) -> impl Iterator<Item = &str> {
         .filter(|verb| *verb != "help")
 }
 
-fn save(package: &Path, name: &str, section: u8, page: &str) -> Result<()> {
-    let to = format!("usr/share/man/man{section}/{name}.{section}");
-    super::write(&package.join(to), page.as_bytes(), 0o644)
+fn save(folder: &Path, name: &str, section: u8, page: &str) -> Result<()> {
+    let to = folder.join(format!("{name}.{section}"));
+    super::write(&to, page.as_bytes(), 0o644)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the programs beside the daemon, of the libraries
 //! for C and of the GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check`
 //! tries the packages as their users do.
+//!
+//! What is in a package, and how debhelper makes it, says `packaging/debian`.
 
 mod archive;
-pub(crate) mod beside;
-mod library;
 mod manual;
 mod page;
 mod reference;
@@ -12,7 +12,7 @@ mod sbom;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -60,8 +60,6 @@ pub(crate) enum Step {
     Again,
     /// The crates of the client library, from their tarballs
     Crates,
-    /// Clients of an earlier release with this daemon, and the reverse
-    Older,
     /// The packages of the libraries on Debian 13
     Clients,
     /// Upgrades, downgrades and removals under sessions on air, and clients of the packaged daemon, on Debian 12
@@ -79,15 +77,12 @@ pub(crate) use archive::epoch;
 pub(crate) const PROGRAMS: [&str; 4] = ["onaird", "onairctl", "onair-convert", "onair-waiters"];
 /// The library for C and the plug-in of GStreamer, as cargo names them.
 pub(crate) const BUILT_LIBRARIES: [&str; 2] = ["libonair_capi.so", "libgstonair.so"];
-/// Files of the tree, each with its place in the package.
-const FILES: &str = "packaging/debian/install";
-/// A shell, and where its completions go.
-const COMPLETIONS: [(&str, &str); 3] = [
-    ("bash", "usr/share/bash-completion/completions/onairctl"),
-    ("zsh", "usr/share/zsh/vendor-completions/_onairctl"),
-    ("fish", "usr/share/fish/vendor_completions.d/onairctl.fish"),
-];
-const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+/// The programs beside the daemon, each with a package of its name.
+pub(crate) const BESIDE: [&str; 3] = ["onair-nmos", "onair-wall", "onair-mxl"];
+/// The packages of the libraries.
+const LIBRARIES: [&str; 3] = ["libonair1", "libonair-dev", "gstreamer1.0-onair"];
+/// What debhelper reads.
+const DEBIAN: &str = "packaging/debian";
 /// Debian's first build of this version.
 const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 /// No mailbox (RFC 2606).
@@ -170,29 +165,33 @@ fn build_with(
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
-    let (name, epoch) = (format!("onair_{REVISION}_amd64"), epoch()?);
     archive::fix_modes();
-    let [deb, tarball, sbom] = ["deb", "tar.xz", "cdx.json"].map(|it| format!("{name}.{it}"));
     fs::create_dir_all(out.join("work"))?;
-    let out = out.canonicalize()?;
+    let (out, epoch) = (out.canonicalize()?, epoch()?);
     let work = out.join("work");
-    let package = work.join(&name);
-    lay_out(programs, &package)?;
-    archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
-    describe(&package, &depends(&work, &package)?)?;
-    archive::deb(&package, &out.join(&deb), &epoch)?;
-    let beside = |it| beside::build(it, programs, (&work, &out), &epoch);
-    let [nmos, wall, mxl] = [
-        beside(beside::NMOS)?,
-        beside(beside::WALL)?,
-        beside(beside::MXL)?,
-    ];
+    lay_out(programs, &work)?;
+    let mut rules = Command::new(work.join("debian/rules"));
+    rules.arg("binary").env("SOURCE_DATE_EPOCH", &epoch);
+    if !has_libraries {
+        rules.env(
+            "DH_OPTIONS",
+            LIBRARIES.map(|it| format!("-N{it}")).join(" "),
+        );
+    }
+    done(rules.current_dir(&work))?;
+    let deb = |package: &str| out.join(format!("{package}_{REVISION}_amd64.deb"));
+    let [nmos, wall, mxl] = BESIDE.map(deb);
+    let own = [deb("onair"), nmos, wall, mxl];
     let libraries = match has_libraries {
-        true => library::build(programs, (&work, &out), &epoch)?,
+        true => LIBRARIES.map(deb).to_vec(),
         false => Vec::new(),
     };
+    let name = format!("onair_{REVISION}_amd64");
+    let [tarball, sbom] = ["tar.xz", "cdx.json"].map(|it| format!("{name}.{it}"));
+    fs::rename(work.join("debian/onair"), work.join(&name))?;
+    fs::remove_dir_all(work.join(&name).join("DEBIAN"))?;
+    archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
     fs::remove_dir_all(&work)?;
-    let own = [out.join(&deb), nmos, wall, mxl];
     let packages = [&libraries[..], &own].concat();
     sbom::write(&out.join(&sbom), &depends_of(&packages)?)?;
     let mut sums = Command::new("sha256sum");
@@ -220,57 +219,27 @@ fn add_wheel(out: &Path) -> Result<PathBuf> {
     Ok(own)
 }
 
-/// Puts every file at its place below `package`.
-fn lay_out(programs: &Path, package: &Path) -> Result<()> {
-    for name in PROGRAMS {
-        program(programs, name, package)?;
+/// Puts what `debian/rules` reads into `work`.
+fn lay_out(programs: &Path, work: &Path) -> Result<()> {
+    let debian = work.join("debian");
+    for file in fs::read_dir(root().join(DEBIAN))? {
+        let file = file?;
+        let mode = file.metadata()?.permissions().mode();
+        copy(&file.path(), &debian.join(file.file_name()), mode)?;
     }
-    files(FILES, package)?;
-    for (shell, to) in COMPLETIONS {
-        let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;
-        write(&package.join(to), script.as_bytes(), 0o644)?;
-    }
-    manual::write(programs, package)?;
-    let documents = package.join("usr/share/doc/onair");
-    let debian = documents.join("changelog.Debian");
-    write(&debian, changes()?.as_bytes(), 0o644)?;
-    let mut gzip = Command::new("gzip");
-    gzip.args(["--best", "--no-name", "--recursive"]);
-    gzip.arg(package.join("usr/share/man"));
-    done(gzip.args(["changelog", "changelog.Debian"].map(|name| documents.join(name))))?;
-    Ok(())
-}
-
-/// Puts the program `name` at its place below `package`.
-fn program(programs: &Path, name: &str, package: &Path) -> Result<()> {
-    let own = package.join("usr/bin").join(name);
-    copy(&programs.join(name), &own, 0o755)?;
-    // The names of functions stay: they show in a backtrace.
-    done(Command::new("strip").arg("--strip-debug").arg(&own)).map(drop)
-}
-
-/// Puts the files that `list` names at their places below `package`.
-fn files(list: &str, package: &Path) -> Result<()> {
-    let files = fs::read_to_string(root().join(list)).with_context(|| list.to_owned())?;
-    let pages = pages(&files);
-    for line in files.lines().filter(|it| !it.starts_with('#')) {
-        let places = line.split_once(' ');
-        let (from, to) = places.with_context(|| format!("{list}: {line}"))?;
-        let (from, to) = (root().join(from), package.join(to));
-        if to.extension().is_some_and(|it| it == "md") {
-            let text = fs::read_to_string(&from).with_context(|| from.display().to_string())?;
-            write(&to, page::packaged(&text, &pages).as_bytes(), 0o644)?;
-        } else {
-            copy(&from, &to, 0o644)?;
+    write(&debian.join("changelog"), changes()?.as_bytes(), 0o644)?;
+    symlink(root(), work.join("source"))?;
+    symlink(programs.canonicalize()?, work.join("programs"))?;
+    for package in page::PACKAGES {
+        let pages = page::of(package)?;
+        for name in &pages {
+            let text = fs::read_to_string(root().join("docs").join(name));
+            let text = page::packaged(&text.with_context(|| name.clone())?, &pages);
+            let to = work.join("pages").join(package).join(name);
+            write(&to, text.as_bytes(), 0o644)?;
         }
     }
-    Ok(())
-}
-
-/// The pages among the package's files.
-fn pages(files: &str) -> Vec<&str> {
-    let names = files.lines().filter_map(|it| it.rsplit('/').next());
-    names.filter(|it| it.ends_with(".md")).collect()
+    manual::write(programs, &work.join("man"))
 }
 
 /// Debian's changelog.
@@ -281,42 +250,6 @@ fn changes() -> Result<String> {
     Ok(format!(
         "onair ({REVISION}) bookworm; urgency=medium\n\n  * What changed: changelog.gz.\n\n -- {MAINTAINER}  {date}"
     ))
-}
-
-/// What these files link, as a `Depends` field.
-fn linked(work: &Path, files: &[PathBuf]) -> Result<String> {
-    // dpkg-shlibdeps wants a source package around it.
-    write(
-        &work.join("debian/control"),
-        b"Source: onair\n\nPackage: onair\nArchitecture: amd64\n",
-        0o644,
-    )?;
-    let text = done(
-        Command::new("dpkg-shlibdeps")
-            .arg("-O")
-            .args(files)
-            .current_dir(work),
-    )?;
-    let linked = text.trim().strip_prefix("shlibs:Depends=");
-    linked
-        .map(str::to_owned)
-        .with_context(|| format!("dpkg-shlibdeps printed {text}"))
-}
-
-/// What the programs link and load, as a `Depends` field.
-fn depends(work: &Path, package: &Path) -> Result<String> {
-    let linked = linked(
-        work,
-        &PROGRAMS.map(|name| package.join("usr/bin").join(name)),
-    )?;
-    // DPDK's drivers are plugins; their packages have the number of its ABI.
-    let abi = linked
-        .split(", ")
-        .find_map(|it| it.strip_prefix("librte-eal")?.split(' ').next())
-        .context("the daemon does not link DPDK")?;
-    let plugins =
-        ["mempool-ring", "net-af-xdp", "net-af-packet"].map(|it| format!("librte-{it}{abi}"));
-    Ok(format!("{linked}, {}", plugins.join(", ")))
 }
 
 /// The packages of others that the packages `debs` depend on, without versions.
@@ -331,42 +264,6 @@ pub(crate) fn depends_of(debs: &[PathBuf]) -> Result<BTreeSet<String>> {
         all.extend(names.filter(|it| !it.contains("onair")).map(str::to_owned));
     }
     Ok(all)
-}
-
-fn describe(package: &Path, depends: &str) -> Result<()> {
-    let control = format!(
-        "Package: onair\nVersion: {REVISION}\nArchitecture: amd64\nMaintainer: {MAINTAINER}\n\
-         Section: video\nPriority: optional\nDepends: {depends}\n\
-         Recommends: dpdk, iproute2, librte-meta-net\nSuggests: openssh-client\n\
-         Description: media session daemon for SMPTE ST 2110\n \
-         onaird moves ST 2110 media through DPDK on pinned cores and hands frames to\n \
-         other processes through shared memory. It destroys a session only after\n \
-         counters and an eBPF probe say that it has no users, and issues a certificate\n \
-         of that.\n"
-    );
-    let folder = package.join("DEBIAN");
-    write(&folder.join("control"), control.as_bytes(), 0o644)?;
-    write(
-        &folder.join("conffiles"),
-        b"/etc/onair/onaird.toml\n/etc/needrestart/conf.d/onair.conf\n",
-        0o644,
-    )?;
-    sums(package)?;
-    for name in SCRIPTS {
-        copy(
-            &root().join("packaging/debian").join(name),
-            &folder.join(name),
-            0o755,
-        )?;
-    }
-    Ok(())
-}
-
-/// For `dpkg --verify`.
-fn sums(package: &Path) -> Result<()> {
-    let mut sums = Command::new("sh");
-    let line = "find * -path DEBIAN -prune -o -type f -exec md5sum {} + > DEBIAN/md5sums";
-    done(sums.args(["-c", line]).current_dir(package)).map(drop)
 }
 
 pub(crate) fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {

@@ -44,9 +44,9 @@ pub(super) fn pages(header: &str) -> Result<Vec<(String, String)>> {
             verbatim(code.trim()),
             paragraphs(&text),
         );
-        all.push((format!("{first}.3"), page));
+        all.push(((*first).to_owned(), page));
         for other in others {
-            all.push((format!("{other}.3"), format!(".so man3/{first}.3\n")));
+            all.push(((*other).to_owned(), format!(".so man3/{first}.3\n")));
         }
         functions.extend(names.iter().map(|it| format!(".BR {it} (3)")));
     }
@@ -58,7 +58,7 @@ pub(super) fn pages(header: &str) -> Result<Vec<(String, String)>> {
         paragraphs(&intro),
         functions.join(",\n"),
     );
-    all.push(("onair.3".to_owned(), page));
+    all.push(("onair".to_owned(), page));
     Ok(all)
 }
 
@@ -156,7 +156,7 @@ mod tests {
     fn header_becomes_a_page_of_the_whole_and_one_of_each_group() {
         let pages = pages(SMALL).unwrap();
         let names: Vec<_> = pages.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["make.3", "take.3", "onair.3"]);
+        assert_eq!(names, ["make", "take", "onair"]);
         let make = &pages[0].1;
         assert!(
             make.contains("\nmake, take \\- Makes one, or none\n"),

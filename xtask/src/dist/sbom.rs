@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::{PROGRAMS, beside, done};
+use super::{BESIDE, PROGRAMS, done};
 use crate::cargo::root;
 
 /// Writes the document; `packages` are those that the Debian package depends on.
@@ -46,7 +46,7 @@ fn crates() -> Result<Vec<Value>> {
     tree.args(["tree", "--offline", "--locked", "--prefix", "none"])
         .args(["--edges", "normal,no-proc-macro", "--format", "{p}\t{l}\t"])
         .args(PROGRAMS.map(|name| format!("--package={name}")))
-        .args(beside::ALL.map(|it| format!("--package={}", it.program)))
+        .args(BESIDE.map(|name| format!("--package={name}")))
         .args(["--package=onair-capi", "--package=onair-gst"])
         .current_dir(root());
     let tree = done(&mut tree)?;

@@ -1,12 +1,10 @@
 //! `onair-convert` of the package `onair`, and the package `onair-mxl` on a machine without libmxl.
 
-use std::fs;
-
 use anyhow::{Result, ensure};
 use onair_stage::{Deadline, until};
 
 use super::container::Container;
-use crate::dist::{Made, beside::MXL, copy};
+use crate::dist::{Made, copy};
 
 /// Converts the receive session `session`; then installs, tries and purges `onair-mxl`.
 pub(super) fn run(container: &Container, made: &Made, session: &str) -> Result<()> {
@@ -31,9 +29,5 @@ pub(super) fn run(container: &Container, made: &Made, session: &str) -> Result<(
     let said = container.ends(&format!("onair-mxl --check --in {session}"), 1)?;
     ensure!(said.contains("install the MXL library"), "{said}");
     container.ok("dpkg --purge onair-mxl")?;
-    for path in ["/etc/onair/mxl.toml", &format!("/usr/bin/{}", MXL.program)] {
-        let there = fs::symlink_metadata(container.path(path)).is_ok();
-        ensure!(!there, "{path} is there");
-    }
-    Ok(())
+    container.gone(&["/etc/onair/mxl.toml", "/usr/bin/onair-mxl"])
 }

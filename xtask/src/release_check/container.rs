@@ -161,6 +161,22 @@ impl Container {
         );
         Ok(text)
     }
+
+    /// The pid of the service, `0` if it does not run.
+    pub(super) fn main_pid(&self, service: &str) -> Result<String> {
+        self.ok(&format!(
+            "systemctl show {service} --property=MainPID --value"
+        ))
+    }
+
+    /// Nothing is at any of these paths.
+    pub(super) fn gone(&self, paths: &[&str]) -> Result<()> {
+        for path in paths {
+            let there = fs::symlink_metadata(self.path(path)).is_ok();
+            ensure!(!there, "{path} is there");
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Container {

@@ -152,8 +152,7 @@ impl Machine {
     }
 
     fn pid(&self) -> Result<u32> {
-        let pid = self.ok("systemctl show onaird --property=MainPID --value")?;
-        Ok(pid.parse()?)
+        Ok(self.container.main_pid("onaird")?.parse()?)
     }
 
     /// The package of this number is installed, and no package is half-configured.

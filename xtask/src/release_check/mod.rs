@@ -8,7 +8,6 @@ mod clients;
 mod container;
 mod life_cycle;
 mod node;
-pub(crate) mod older;
 mod role;
 mod tarball;
 mod wall;
@@ -52,9 +51,6 @@ pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
     if asks_for(Step::Crates) {
         say::step("The library for Rust");
         tarball::run()?;
-    }
-    if asks_for(Step::Older) {
-        older::run(&older::Arguments::default())?;
     }
     if asks_for(Step::Clients) {
         say::step("Packages of the libraries in a container of Debian 13");

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, until};
 
 use super::container::Container;
-use crate::dist::{Made, beside::NMOS, copy};
+use crate::dist::{Made, copy};
 
 const SETTINGS: &str = "/etc/onair/nmos.toml";
 /// The container has no other network.
@@ -40,37 +40,32 @@ pub(super) fn run(container: &Container, made: &Made, session: &str) -> Result<(
     let shown = container.ok(&format!("onairctl --json session show {session}"))?;
     ensure!(shown.contains(":5016"), "not switched: {shown}");
 
-    let first = pid(container)?;
+    let first = container.main_pid("onair-nmos")?;
     container.ok("systemctl kill --signal SIGKILL onair-nmos")?;
     restarted(container, &first, &id)?;
-    let second = pid(container)?;
+    let second = container.main_pid("onair-nmos")?;
     container.ok("dpkg --install /nmos.deb")?;
     restarted(container, &second, &id)?;
     let kept = fs::read_to_string(container.path(SETTINGS))?;
     ensure!(kept == OWN, "{kept}");
 
     container.ok("dpkg --purge onair-nmos")?;
-    for path in [
+    container.gone(&[
         SETTINGS,
-        &format!("/usr/bin/{}", NMOS.program),
+        "/usr/bin/onair-nmos",
         "/etc/systemd/system/multi-user.target.wants/onair-nmos.service",
-    ] {
-        let there = fs::symlink_metadata(container.path(path)).is_ok();
-        ensure!(!there, "{path} is there");
-    }
-    Ok(())
+    ])
 }
 
 /// Another process runs, and the node has the same id.
 fn restarted(container: &Container, before: &str, id: &str) -> Result<()> {
     until("onair-nmos to restart", Deadline::seconds(20), || {
         let now = node(container, &[]).ok();
-        Ok((pid(container)? != before && now.as_deref() == Some(id)).then_some(()))
+        Ok(
+            (container.main_pid("onair-nmos")? != before && now.as_deref() == Some(id))
+                .then_some(()),
+        )
     })
-}
-
-fn pid(container: &Container) -> Result<String> {
-    container.ok("systemctl show onair-nmos --property=MainPID --value")
 }
 
 /// The node's id, once the program has seen the daemon.

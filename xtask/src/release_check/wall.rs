@@ -1,14 +1,12 @@
 //! The package `onair-wall` beside a daemon with sessions on air: within the limits of its unit it shows a session and plays
 //! a recording, once its user may read it.
 
-use std::fs;
-
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, until};
 use serde_json::Value;
 
 use super::container::Container;
-use crate::dist::{Made, beside::WALL, copy};
+use crate::dist::{Made, copy};
 
 const UNIT: &str = "/etc/systemd/system/multi-user.target.wants/onair-wall.service";
 /// What the wall tells an operator to run before it plays a recording.
@@ -52,21 +50,17 @@ pub(super) fn run(container: &Container, made: &Made, session: &str, take: &str)
     let record = format!("onairctl record start {session} --format pcapng --duration 500ms --wait");
     container.ok(&format!("{record} --name later"))?;
     shows(container, &id, "later")?;
-    let first = pid(container)?;
+    let first = container.main_pid("onair-wall")?;
     container.ok("systemctl kill --signal SIGKILL onair-wall")?;
     restarted(container, &first)?;
     shows(container, &id, take)?;
-    let second = pid(container)?;
+    let second = container.main_pid("onair-wall")?;
     container.ok("dpkg --install /wall.deb")?;
     restarted(container, &second)?;
     shows(container, &id, take)?;
 
     container.ok("dpkg --purge onair-wall")?;
-    for path in [UNIT, &format!("/usr/bin/{}", WALL.program)] {
-        let there = fs::symlink_metadata(container.path(path)).is_ok();
-        ensure!(!there, "{path} is there");
-    }
-    Ok(())
+    container.gone(&[UNIT, "/usr/bin/onair-wall"])
 }
 
 fn id(container: &Container, session: &str) -> Result<String> {
@@ -94,11 +88,7 @@ fn shows(container: &Container, id: &str, take: &str) -> Result<()> {
 
 fn restarted(container: &Container, before: &str) -> Result<()> {
     until("onair-wall to restart", Deadline::seconds(20), || {
-        let now = pid(container)?;
+        let now = container.main_pid("onair-wall")?;
         Ok((now != before && now != "0").then_some(()))
     })
-}
-
-fn pid(container: &Container) -> Result<String> {
-    container.ok("systemctl show onair-wall --property=MainPID --value")
 }

@@ -10,7 +10,6 @@ use std::{fs, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{Deadline, Guard, Run, end_run, guard};
 
-use super::console::Console;
 use super::folder::RunFolder;
 use super::image::Image;
 use super::job::{CALIBRATION, Job, Script, factor, scaled};
@@ -36,7 +35,6 @@ pub(crate) struct Machine {
     pub(crate) acceleration: Acceleration,
     pub(crate) tree: Tree,
     pub(crate) jobs: Vec<Job>,
-    pub(crate) console: Console,
 }
 
 impl Machine {
@@ -53,7 +51,6 @@ impl Machine {
             host,
             tree: &self.tree.folder,
             root: root(),
-            console: self.console,
             jobs: &self.jobs,
         };
         Payload {
@@ -65,10 +62,7 @@ impl Machine {
             "Machine: kernel of {}, {}",
             self.image.kernel, self.acceleration
         ));
-        let done = match self.console {
-            Console::Captured => self.captured(folder.path(), &token, host, &mut take),
-            Console::Terminal { .. } => self.terminal(folder.path(), &token, &mut take),
-        };
+        let done = self.captured(folder.path(), &token, host, &mut take);
         if done.is_err() {
             show_logs(folder.path());
         }
@@ -112,33 +106,8 @@ impl Machine {
         Ok(())
     }
 
-    fn terminal(
-        &self,
-        run: &Path,
-        token: &str,
-        take: &mut impl FnMut(Event) -> Result<()>,
-    ) -> Result<()> {
-        let mut qemu = Qemu::start(self.command(run), run, |command| {
-            command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
-        })?;
-        let status = qemu.wait()?;
-        let report = fs::read(run.join("report")).unwrap_or_default();
-        let events = Stream::new(token).push(&report);
-        ensure!(
-            status.success() && !events.is_empty(),
-            "QEMU ended ({status}) before the shell"
-        );
-        events.into_iter().try_for_each(take)
-    }
-
     fn command(&self, run: &Path) -> Vec<String> {
-        arguments(
-            &self.image,
-            &self.hardware,
-            self.acceleration,
-            self.console,
-            run,
-        )
+        arguments(&self.image, &self.hardware, self.acceleration, run)
     }
 }
 

@@ -41,8 +41,7 @@ const MACHINE_PACKAGES: [&str; 12] = [
 /// Starts the script of a run, then powers the machine off.
 const SERVICE: &str = include_str!("guest/onair-vm.service");
 /// Units that the image does not start.
-const MASKED: [&str; 5] = [
-    "serial-getty@hvc0.service",
+const MASKED: [&str; 4] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "e2scrub_all.timer",
@@ -56,9 +55,6 @@ const SIZE: &str = "8G";
 pub(crate) enum Kernel {
     /// Linux 6.1
     Debian12,
-    /// The newer one that Debian 12 offers beside it
-    #[value(name = "debian12-backports")]
-    Debian12Backports,
     /// Linux 6.12, on the user space of Debian 12
     Debian13,
 }
@@ -68,7 +64,6 @@ impl Kernel {
     fn suite(self) -> Option<&'static str> {
         match self {
             Self::Debian12 => None,
-            Self::Debian12Backports => Some("bookworm-backports"),
             Self::Debian13 => Some("trixie"),
         }
     }
@@ -78,7 +73,6 @@ impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Debian12 => "debian12",
-            Self::Debian12Backports => "debian12-backports",
             Self::Debian13 => "debian13",
         })
     }
@@ -101,7 +95,7 @@ pub(crate) struct Recipe {
     preferences: String,
     packages: String,
     service: &'static str,
-    masked: [&'static str; 5],
+    masked: [&'static str; 4],
     size: &'static str,
 }
 
@@ -252,7 +246,7 @@ impl Recipe {
             "../onair-vm.service",
             units.join("multi-user.target.wants/onair-vm.service"),
         )?;
-        // The second console has our shell; nothing else may work beside a test.
+        // Nothing else may work beside a test.
         for unit in self.masked {
             symlink("/dev/null", units.join(unit))?;
         }
@@ -330,7 +324,6 @@ mod tests {
         let mut others = vec![
             recipe(),
             Recipe::new(Kernel::Debian13, MIRROR),
-            Recipe::new(Kernel::Debian12Backports, MIRROR),
             Recipe::new(Kernel::Debian12, "http://mirror.example/debian"),
         ];
         for change in [

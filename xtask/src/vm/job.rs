@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::console::Console;
-
 /// One command with a name.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
@@ -46,7 +44,6 @@ pub(crate) struct Script<'a> {
     pub(crate) tree: &'a Path,
     /// Where this program expects its own tree.
     pub(crate) root: &'a Path,
-    pub(crate) console: Console,
     pub(crate) jobs: &'a [Job],
 }
 
@@ -75,14 +72,7 @@ export ONAIR_TIME_SCALE=$((factor / 100))
 report calibrated \"$guest\"
 "
         );
-        match self.console {
-            Console::Captured => self.write_jobs(&mut text),
-            Console::Terminal { rows, columns } => {
-                writeln!(text, "stty rows {rows} cols {columns} </dev/hvc0")
-                    .expect("a string takes what is written");
-                text.push_str(TERMINAL);
-            }
-        }
+        self.write_jobs(&mut text);
         text
     }
 
@@ -102,13 +92,6 @@ report end {name} $?
         }
     }
 }
-
-/// A shell on the machine's second console.
-const TERMINAL: &str = "\
-export TERM=xterm-256color
-setsid --ctty --wait bash </dev/hvc0 >/dev/hvc0 2>&1
-report end shell $?
-";
 
 /// `words` as a line for a shell, each of them as it is.
 pub(crate) fn quoted(words: &[String]) -> String {
@@ -152,26 +135,19 @@ mod tests {
             command: format!("echo {name}; exit 3"),
             limit: Duration::from_secs(7),
         });
-        let (rows, columns) = (24, 80);
-        for console in [Console::Captured, Console::Terminal { rows, columns }] {
-            let text = Script {
-                token: "T",
-                host: 250_000,
-                tree: Path::new("/a tree"),
-                root: Path::new("/root of it"),
-                console,
-                jobs: &jobs,
-            }
-            .text();
-            let check = Command::new("bash")
-                .args(["-n", "-c", &text])
-                .status()
-                .unwrap();
-            assert!(check.success(), "{text}");
-            let limits = text.matches("$((7 * factor / 100)) bash -c 'echo ").count();
-            assert_eq!(limits, if console == Console::Captured { 2 } else { 0 });
-            assert!(text.contains("mount --bind /payload/tree '/a tree'\n"));
+        let text = Script {
+            token: "T",
+            host: 250_000,
+            tree: Path::new("/a tree"),
+            root: Path::new("/root of it"),
+            jobs: &jobs,
         }
+        .text();
+        let check = Command::new("bash").args(["-n", "-c", &text]).status();
+        assert!(check.unwrap().success(), "{text}");
+        let limits = text.matches("$((7 * factor / 100)) bash -c 'echo ").count();
+        assert_eq!(limits, 2);
+        assert!(text.contains("mount --bind /payload/tree '/a tree'\n"));
     }
 
     #[test]

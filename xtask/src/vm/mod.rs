@@ -1,11 +1,10 @@
-//! `cargo xtask vm build | run | shell | test`: OnAir in a virtual machine with a Debian kernel.
+//! `cargo xtask vm build | run | test`: OnAir in a virtual machine with a Debian kernel.
 //!
 //! Here live the root image ([`image`]), what a run carries into the machine ([`payload`], [`job`]), QEMU
 //! ([`qemu`], [`boot`]) and what the machine reports ([`stream`], [`report`]). The product is only a set of
 //! programs here. Nothing in this folder knows what a test checks.
 
 mod boot;
-mod console;
 pub(crate) mod container;
 pub(crate) mod folder;
 pub(crate) mod image;
@@ -17,18 +16,15 @@ mod short;
 mod stream;
 mod suite;
 
-use std::io::{IsTerminal as _, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ::console::Term;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::cargo::{self, Manner, root};
 use crate::say;
 use boot::Machine;
-use console::Console;
 use image::{Kernel, Recipe};
 use job::Job;
 use payload::Tree;
@@ -49,7 +45,6 @@ pub(crate) struct Arguments {
 enum Command {
     Build(Build),
     Run(RunCommand),
-    Shell(Shell),
     Test(suite::Arguments),
 }
 
@@ -90,19 +85,6 @@ struct RunCommand {
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
-}
-
-/// Boots the machine and opens a shell in it
-#[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  cargo xtask vm shell
-  cargo xtask vm shell --nic e1000e --nic virtio
-
-The machine powers off at the end of the shell (exit, Ctrl-D). Changes in it are lost.")]
-struct Shell {
-    #[command(flatten)]
-    machine: MachineOptions,
 }
 
 /// Which root image.
@@ -181,10 +163,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             qemu::require_models(&run.machine.hardware.nics)?;
             run_command(run)
         }
-        Command::Shell(shell) => {
-            qemu::require_models(&shell.machine.hardware.nics)?;
-            run_shell(&shell.machine)
-        }
         Command::Test(test) => suite::run(test),
     }
 }
@@ -196,7 +174,7 @@ fn run_command(run: &RunCommand) -> Result<ExitCode> {
         limit: Duration::from_secs(run.limit.into()),
     };
     let tree = run.machine.programs.tree()?;
-    let machine = machine(&run.machine, tree, vec![job], Console::Captured)?;
+    let machine = machine(&run.machine, tree, vec![job])?;
     let mut status = None;
     machine.boot(|event| {
         match event {
@@ -212,29 +190,8 @@ fn run_command(run: &RunCommand) -> Result<ExitCode> {
     }
 }
 
-fn run_shell(options: &MachineOptions) -> Result<ExitCode> {
-    ensure!(
-        stdin().is_terminal() && stdout().is_terminal(),
-        "a shell needs a terminal: use `cargo xtask vm run` without one"
-    );
-    let (rows, columns) = Term::stdout().size();
-    let console = Console::Terminal { rows, columns };
-    let tree = options.programs.tree()?;
-    let machine = machine(options, tree, Vec::new(), console)?;
-    say::note(
-        "the shell appears when the machine has booted: half a minute with software emulation",
-    );
-    machine.boot(|_| Ok(()))?;
-    Ok(ExitCode::SUCCESS)
-}
-
 /// The machine for `options`, with its image built and its acceleration chosen.
-fn machine(
-    options: &MachineOptions,
-    tree: Tree,
-    jobs: Vec<Job>,
-    console: Console,
-) -> Result<Machine> {
+fn machine(options: &MachineOptions, tree: Tree, jobs: Vec<Job>) -> Result<Machine> {
     let image = Recipe::new(options.image.kernel, &options.image.mirror).image()?;
     let acceleration = qemu::choose(options.hardware.accel, &image)?;
     Ok(Machine {
@@ -243,6 +200,5 @@ fn machine(
         acceleration,
         tree,
         jobs,
-        console,
     })
 }

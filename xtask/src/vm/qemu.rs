@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use onair_stage::output;
 
-use super::console::Console;
 use super::image::Image;
 use crate::cargo::supervised;
 use crate::say;
@@ -203,7 +202,6 @@ pub(crate) fn arguments(
     image: &Image,
     hardware: &Hardware,
     acceleration: Acceleration,
-    console: Console,
     run: &Path,
 ) -> Vec<String> {
     let drive = |name: &str, file: &Path, address: u8| {
@@ -238,19 +236,7 @@ pub(crate) fn arguments(
     all.extend(words(
         "-device virtio-rng-pci,bus=pcie.0,addr=0x5 -device virtio-serial-pci,bus=pcie.0,addr=0x6",
     ));
-    match console {
-        Console::Captured => all.extend(words("-chardev stdio,id=report,signal=off")),
-        Console::Terminal { .. } => {
-            let report = option(&run.join("report").to_string_lossy());
-            all.extend([
-                "-chardev".to_owned(),
-                format!("file,id=report,path={report}"),
-            ]);
-            all.extend(words(
-                "-chardev stdio,id=terminal,signal=off -device virtconsole,chardev=terminal",
-            ));
-        }
-    }
+    all.extend(words("-chardev stdio,id=report,signal=off"));
     all.extend(words("-device virtserialport,chardev=report,name=onair"));
     all.extend(monitor(run));
     for (hub, nic) in hardware.nics.iter().enumerate() {
@@ -316,7 +302,7 @@ mod tests {
         hardware: Hardware,
     }
 
-    fn line(arguments_given: &[&str], console: Console) -> String {
+    fn line(arguments_given: &[&str]) -> String {
         let line = Line::parse_from([&["vm"], arguments_given].concat());
         let image = Image {
             kernel: "debian12".to_owned(),
@@ -327,12 +313,12 @@ mod tests {
         } else {
             Acceleration::Tcg
         };
-        arguments(&image, &line.hardware, accel, console, Path::new("/run")).join(" ")
+        arguments(&image, &line.hardware, accel, Path::new("/run")).join(" ")
     }
 
     #[test]
     fn machine_has_an_iommu_snapshots_and_its_report_on_stdout() {
-        let line = line(&[], Console::Captured);
+        let line = line(&[]);
         for part in [
             "-machine q35,kernel-irqchip=split -accel tcg,thread=multi",
             "-smp 4 -m 6144",
@@ -350,25 +336,14 @@ mod tests {
 
     #[test]
     fn options_reach_the_command_line() {
-        let line = line(
-            &["--accel", "kvm", "--cpus", "2", "--memory", "2048"],
-            Console::Terminal {
-                rows: 24,
-                columns: 80,
-            },
-        );
-        for part in [
-            "-accel kvm -cpu host -smp 2 -m 2048",
-            "-chardev file,id=report,path=/run/report",
-            "-chardev stdio,id=terminal,signal=off -device virtconsole,chardev=terminal",
-        ] {
-            assert!(line.contains(part), "no {part} in {line}");
-        }
+        let line = line(&["--accel", "kvm", "--cpus", "2", "--memory", "2048"]);
+        let part = "-accel kvm -cpu host -smp 2 -m 2048";
+        assert!(line.contains(part), "no {part} in {line}");
     }
 
     #[test]
     fn pairs_of_nics_have_hubs_addresses_and_macs_of_their_own() {
-        let line = line(&["--nic", "virtio", "--nic", "e1000e"], Console::Captured);
+        let line = line(&["--nic", "virtio", "--nic", "e1000e"]);
         for part in [
             "-netdev hubport,id=n00,hubid=0 -device pcie-root-port,id=r00,bus=pcie.0,addr=0x10,chassis=16 -device virtio-net-pci,disable-legacy=on,iommu_platform=on,id=d00,netdev=n00,bus=r00,mac=52:54:00:00:00:00",
             "-netdev hubport,id=n11,hubid=1 -device pcie-root-port,id=r11,bus=pcie.0,addr=0x13,chassis=19 -device e1000e,id=d11,netdev=n11,bus=r11,mac=52:54:00:00:01:01",

@@ -4,7 +4,6 @@ use anyhow::{Result, ensure};
 
 use super::Programs;
 use super::boot::Machine;
-use super::console::Console;
 use super::image::{self, Kernel, Recipe};
 use super::qemu::{self, Accel, Hardware};
 use super::report::{Outcome, all_passed, table};
@@ -56,7 +55,6 @@ pub(crate) fn short() -> Result<Short> {
         acceleration,
         tree,
         jobs: what.iter().map(|what| job(what)).collect(),
-        console: Console::Captured,
     };
     let mut rows = on(&machine, &mut Vec::new())?;
     print!("{}", table(&rows));

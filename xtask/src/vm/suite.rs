@@ -9,7 +9,6 @@ use std::{fs, io};
 use anyhow::{Context as _, Result, ensure};
 
 use super::boot::{self, Machine};
-use super::console::Console;
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
 use super::payload::Tree;
@@ -102,7 +101,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             acceleration,
             tree: tree.clone(),
             jobs: jobs.clone(),
-            console: Console::Captured,
         };
         rows.extend(on(&machine, &mut seen)?);
         if let Some(file) = &arguments.results {
