@@ -7,8 +7,8 @@ use crate::calls::{p1_stop, p2_idle, p3_get_put, p8_probe};
 use crate::control::{p12_create, p20_control, p21_memory, p25_crowd, p34_resident};
 use crate::ends::{p7_verdict, p10_shutdown, p35_replaced};
 use crate::packets::{
-    p5_gstreamer, p5_packets, p6_receive, p18_latency, p19_glass, p23_wires, p28_poller, p33_worst,
-    p37_wall,
+    p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p23_wires,
+    p28_poller, p32_passed, p33_worst, p37_wall,
 };
 use crate::recording::p11_drain;
 use crate::result::row::Row;
@@ -24,7 +24,7 @@ pub(crate) struct Property {
 }
 
 /// All of them, in the order in which they are measured.
-pub(crate) const PROPERTIES: [Property; 22] = [
+pub(crate) const PROPERTIES: [Property; 24] = [
     property(
         "P1",
         "stop → the last of N blocked callers has returned",
@@ -56,6 +56,7 @@ pub(crate) const PROPERTIES: [Property; 22] = [
         "cost of a packet with many sessions",
         p6_receive::measure_many,
     ),
+    property("P17", "layout conversions", p17_layouts::measure),
     property(
         "P18",
         "last packet of a frame → its consumer",
@@ -86,6 +87,11 @@ pub(crate) const PROPERTIES: [Property; 22] = [
         "P28",
         "processor of an adaptive poller",
         p28_poller::measure,
+    ),
+    property(
+        "P32",
+        "a client that passes frames on, line by line",
+        p32_passed::measure,
     ),
     property("P33", "what the worst packet costs", p33_worst::measure),
     property(

@@ -224,7 +224,10 @@ mod tests {
             ("session blockers x --watch=-5s", "cannot be negative"),
             ("--timeout -5s health", "cannot be negative"),
             ("certificate list --since -5s", "cannot be negative"),
-            ("record start x -f pcapng --duration -5s", "cannot be negative"),
+            (
+                "record start x -f pcapng --duration -5s",
+                "cannot be negative",
+            ),
             (
                 "record start x -f pcapng --split-duration -5s",
                 "cannot be negative",
