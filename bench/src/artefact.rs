@@ -9,10 +9,9 @@ use serde_json::Number;
 
 use crate::property::PROPERTIES;
 use crate::result::cause;
-use crate::result::document::Document;
+use crate::result::document::{Document, number};
 use crate::result::machine::Machine;
 use crate::result::row::Row;
-use crate::result::show::number;
 
 /// Writes a result with one line a row, for readers: figures of three digits, targets, causes
 #[derive(clap::Args)]

@@ -168,7 +168,7 @@ fn run(arguments: &Arguments) -> Result<Vec<Failure>> {
     if let Some(stage) = stage {
         stage.take_down()?;
     }
-    println!("{}", result::show::table(&rows));
+    println!("{}", result::document::table(&rows));
     if let Some(path) = &arguments.json {
         Document::new(machine, rows).write(path)?;
     }

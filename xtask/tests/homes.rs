@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::{Item, Type};
 
 /// Inherent `impl` blocks in another file than their type's. They only get fewer.
-const MOST: usize = 162;
+const MOST: usize = 146;
 
 /// The types of a crate with their files, and the types whose inherent `impl` blocks a file has.
 #[derive(Default)]

@@ -6,4 +6,3 @@ pub(crate) mod machine;
 pub(crate) mod noise;
 pub(crate) mod row;
 pub(crate) mod samples;
-pub(crate) mod show;

@@ -10,8 +10,7 @@ use onair_api::Source;
 use onair_essence::ancillary::unit::Unit;
 use onair_tests::{Rig, resolve, wait_for};
 
-use super::carried::given;
-use super::{Anc, ancillary, attach, into_b, next, out_of_a};
+use super::{Anc, ancillary, attach, given, into_b, next, out_of_a};
 use crate::tools::playing::Pipeline;
 
 const UNITS: u32 = 20;

@@ -3,7 +3,6 @@
 mod formats;
 mod others;
 mod piped;
-mod recorded;
 
 use onair::{AudioFormat, AudioSession, Client, Coding, Timeout};
 use onair_api::{Source, SpecDocument};

@@ -1,6 +1,5 @@
 //! Threads, clients and daemons that die.
 
-mod deaths_daemon;
 mod deaths_processes;
 mod deaths_programs;
 mod deaths_threads;

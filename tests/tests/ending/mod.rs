@@ -6,7 +6,6 @@ mod resources;
 mod shutdown;
 mod shutdown_clients;
 mod shutdown_load;
-mod shutdown_signals;
 mod shutdown_start;
 pub(crate) mod takeover;
 mod watchdog;

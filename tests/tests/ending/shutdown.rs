@@ -1,9 +1,14 @@
 //! The end of the daemon: clean, in order, and told as it was.
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result};
 use onair_api::operations::ListCertificates;
-use onair_api::{SessionOutcome, SessionSummary};
-use onair_tests::{Deadline, Rig, Viewer, ended_in_order, in_order, of, output, signal, unread};
+use onair_api::{SessionOutcome, SessionSummary, ShutdownPhase};
+use onair_tests::{
+    Deadline, Rig, Viewer, await_drain, ended_in_order, holding, in_order, of, output,
+    shutdown_status, signal, unread,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -174,5 +179,43 @@ fn system_sigterm_under_af_xdp_traffic_then_clean_interfaces() -> Result<()> {
         assert!(!is_touched(&rig, "va")? && !is_touched(&rig, "vb")?);
         rig.start_daemon()?;
     }
+    Ok(())
+}
+
+#[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
+fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
+    let mut rig = Rig::rings_and("[shutdown]\ndebounce_ms = 60000\n")?;
+    let mut control = rig.control()?;
+    let mut client = holding(&rig, &mut control)?;
+    let pid = rig.daemon()?.pid();
+    let storm = "while kill -TERM $0 2>/dev/null && kill -INT $0 2>/dev/null; do :; done";
+    let mut senders = Vec::new();
+    for _ in 0..8 {
+        let sender = Command::new("timeout")
+            .args(["60", "sh", "-c", storm, &pid.to_string()])
+            .spawn()
+            .context("a sender of signals")?;
+        senders.push(sender);
+    }
+    await_drain(&mut control)?;
+    // These land after the first one: the daemon lives, drains, and has taken each of them at the end.
+    for _ in 0..100 {
+        signal(&mut rig, Signal::TERM)?;
+        signal(&mut rig, Signal::INT)?;
+    }
+    let status = shutdown_status(&mut control)?;
+    assert!(status.phase == ShutdownPhase::Draining && !status.forced);
+    client.say("put-all")?;
+    let ended = rig.daemon_ends();
+    for sender in &mut senders {
+        sender.wait()?;
+    }
+    let (status, summary) = ended?;
+    assert_eq!(status, 0, "{summary:#?}");
+    in_order(&summary);
+    assert!(!summary.forced);
+    let log = rig.last_log();
+    assert_eq!(log.matches("shutdown phase=draining").count(), 1, "{log}");
     Ok(())
 }

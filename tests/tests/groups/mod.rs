@@ -2,7 +2,6 @@
 
 mod attached;
 mod carried;
-mod in_c;
 mod piped;
 
 use std::fs;

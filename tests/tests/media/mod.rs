@@ -5,8 +5,6 @@ mod media_clients;
 mod media_formats;
 mod media_loop;
 mod media_receivers;
-mod media_stop;
 mod sdp;
 mod sender_types;
-mod senders;
 mod soak;

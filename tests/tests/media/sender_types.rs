@@ -1,15 +1,15 @@
 //! The sender types of ST 2110-21, and a sender's own TROFF and CMAX: in the session description, on the wire, and in
 //! the verdict of a receiver that was told.
 
-use onair_stage::{OfVideo as _, video_timing};
 use std::fs;
 
 use anyhow::{Context as _, Result};
 use onair_api::{SessionView, Source};
 use onair_essence::video::SenderType;
+use onair_stage::{OfVideo as _, video_timing};
 use onair_tests::recordings::pcapng;
 use onair_tests::recordings::recorded::{Recorder as _, files, frames_come};
-use onair_tests::{Control, Raster, Rig, onairctl, send};
+use onair_tests::{Control, Pixels, Raster, Rig, WholeFlow, onairctl, send};
 use serde_json::json;
 
 /// A frame, in nanoseconds: 1080p25.
@@ -182,4 +182,25 @@ fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> 
         }
     }
     Ok(())
+}
+
+fn received_is_sent(rig: &Rig, raster: Raster, frames: u32) -> Result<()> {
+    received_as_sent(rig, (raster, Pixels::of(raster)), frames)
+}
+
+fn received_as_sent(rig: &Rig, format: (Raster, Pixels), frames: u32) -> Result<()> {
+    let counters = WholeFlow::start_as(rig, format, frames, |_| {})?.finish()?;
+    assert_eq!(counters.packets_late, 0, "{counters:?}");
+    assert_eq!(counters.packets_duplicate, 0, "{counters:?}");
+    assert!(counters.packets_malformed.is_empty(), "{counters:?}");
+    Ok(())
+}
+
+#[test]
+fn gstreamer_sends_each_sampling_and_depth_then_each_frame_once() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    received_is_sent(&rig, Raster::new(320, 180, 60, 10), 60)?;
+    received_is_sent(&rig, Raster::new(1280, 720, 25, 8), 25)?;
+    received_as_sent(&rig, (Raster::new(320, 180, 60, 8), Pixels::Rgb), 60)?;
+    received_as_sent(&rig, (Raster::new(640, 360, 25, 8), Pixels::I420), 25)
 }

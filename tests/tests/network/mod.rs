@@ -8,7 +8,6 @@ mod media_ports;
 mod multicast;
 mod netem;
 mod port;
-mod relay;
 mod router;
 mod same_group;
 mod vlan;

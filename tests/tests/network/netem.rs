@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +14,12 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair::{Session, Timeout};
 use onair_api::{SessionCounters, SpecDocument};
+use onair_stage::Stage;
 use onair_tests::{
     Config, Control, Deadline, Disturbance, Done, GStreamer, QUOTA, Raster, Relay, Rig, Seen,
     output, receive, resolve, wait_for,
 };
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use xxhash_rust::xxh3::xxh3_64;
 
 const OURS: (&str, u16) = ("10.77.0.2", 5004);
@@ -229,4 +232,48 @@ fn packets_through_the_kernels_netem_then_no_frame_claims_more() -> Result<()> {
     assert!(counters.packets_duplicate > 0, "{counters:?}");
     assert!(counters.packets_reordered > 0, "{counters:?}");
     Ok(())
+}
+
+fn pass(disturbance: Disturbance, count: u32) -> (Vec<u32>, Done) {
+    let stage = Stage::open("test").unwrap();
+    let target = stage
+        .inside(|| {
+            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            set_socket_recv_buffer_size_force(&socket, 8 << 20)?;
+            Ok(socket)
+        })
+        .unwrap();
+    let relay = Relay::start(&stage, target.local_addr().unwrap(), disturbance).unwrap();
+    let source = stage
+        .inside(|| Ok(UdpSocket::bind("127.0.0.1:0")?))
+        .unwrap();
+    for number in 0..count {
+        source
+            .send_to(&number.to_be_bytes(), relay.entrance())
+            .unwrap();
+    }
+    let done = relay.finish().unwrap();
+    target.set_nonblocking(true).unwrap();
+    let mut came = Vec::new();
+    let mut number = [0; 4];
+    while target.recv(&mut number).is_ok() {
+        came.push(u32::from_be_bytes(number));
+    }
+    (came, done)
+}
+
+#[test]
+fn relay_disturbed_then_what_it_says_is_what_comes() {
+    let disturbance = Disturbance {
+        lost: 50,
+        doubled: 50,
+        delayed: 50,
+        depth: 20,
+    };
+    let (mut came, done) = pass(disturbance, 2000);
+    assert_eq!(came.len() as u64, 2000 - done.lost + done.doubled);
+    assert!(done.delayed > 0 && !came.is_sorted());
+    came.sort_unstable();
+    came.dedup();
+    assert_eq!(came.len() as u64, 2000 - done.lost);
 }

@@ -1,6 +1,5 @@
 //! Pollers that share a port, that are late, that sleep.
 
-mod confined;
 mod late_poller;
 mod media_pollers;
 mod packet_port;

@@ -8,8 +8,8 @@ use onair_tests::wall::{OPERATOR, TOKEN, Wall};
 use onair_tests::{Control, Rig, wait_for};
 use serde_json::{Value, json};
 
-use super::pages::{await_button, await_course, click, fill, open_session};
 use super::painted;
+use super::shown::{await_button, await_course, click, fill, open_session};
 
 /// Texts of the buttons in the page.
 const BUTTONS: &str =

@@ -13,7 +13,7 @@ use onair_tests::wall::Wall;
 use onair_tests::{Deadline, Frozen, Raster, Rig, receive, send, until};
 use serde_json::{Value, json};
 
-use super::pages::click;
+use super::shown::click;
 use super::{numbers_of, painted};
 use crate::audio;
 

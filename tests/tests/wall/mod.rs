@@ -2,10 +2,8 @@
 
 mod acting;
 mod attacked;
-mod hung;
 mod kept;
 mod kinds;
-mod pages;
 mod shown;
 mod usable;
 mod viewers;

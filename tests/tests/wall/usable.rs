@@ -10,8 +10,8 @@ use onair_tests::wall::{TOKEN, Wall};
 use onair_tests::{Raster, Rig, receive, send, wait_for};
 use serde_json::{Value, json};
 
-use super::pages::{click, fill};
 use super::painted;
+use super::shown::{click, fill};
 
 /// A key of `WebDriver`.
 const TAB: char = '\u{e004}';

@@ -6,19 +6,18 @@
 
 mod budget;
 pub mod command;
-mod fault;
 pub mod generated;
 mod link;
 mod names;
 mod page;
 mod source;
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
-pub use fault::Fault;
-pub use page::{Block, Code, Page, read};
 use source::Sources;
+
+pub use page::{Block, Code, Page, read};
 
 /// The folder of the workspace that this crate was built in.
 #[must_use]
@@ -49,4 +48,40 @@ pub fn faults(root: &Path) -> io::Result<Vec<Fault>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// A fault of a page.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The page, from the root.
+    pub page: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+impl Fault {
+    pub(crate) fn new(page: &str, line: usize, what: String, remedy: &'static str) -> Self {
+        Self {
+            page: page.to_owned(),
+            line,
+            what,
+            remedy,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            page,
+            line,
+            what,
+            remedy,
+        } = self;
+        write!(f, "{page}:{line}: {what}: {remedy}")
+    }
 }

@@ -61,8 +61,8 @@ mutants! {
     "together: arms the kicks of one session" => Lives;
     "together: W2 before W1" => File("onair-session", "together", "together_frame_held");
     "together: W1 of one session for all" => File("onair-session", "together", "together_frame_held");
-    "poller: raised beside all other threads" => System("confined::daemon_confined_to_the_core_of_its_busy_poller");
-    "transmit: a link that is down takes packets" => System("link_loss::link_of_af_packet");
+    "poller: raised beside all other threads" => System("media_pollers::daemon_confined_to_the_core_of_its_busy_poller");
+    "transmit: a link that is down takes packets" => System("port::link_of_af_packet");
     "poller: a socket's error is not read" => System("packet_port::packet_port_silent_or_down");
     "poller: a stall is a loss" => File("onair-engine", "simulated", "pollers_stall_for_four_seconds");
     "poller: a stall is not seen" => File("onaird", "daemon", "poller_hangs");

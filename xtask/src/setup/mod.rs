@@ -1,20 +1,24 @@
 //! `cargo xtask setup`: installs what is missing, and says what cannot be installed.
 
 mod axe;
-mod machine;
 mod packages;
 mod unpacked;
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use packages::Package;
-pub(crate) use packages::Purpose;
-pub(crate) use packages::packages_for;
 
 use crate::cargo::{Manner, root};
 use crate::{deny, python, say};
+use packages::Package;
+
+pub(crate) use packages::Purpose;
+pub(crate) use packages::packages_for;
+
+/// The oldest kernel that is supported: Debian 12's.
+const KERNEL: (u32, u32) = (6, 1);
 
 /// Installs the Debian packages that are missing, and checks the machine
 ///
@@ -46,7 +50,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     say::step("Machine");
     let lacks = machine(true);
-    if let Some(system) = machine::not_debian() {
+    if let Some(system) = not_debian() {
         bail!("{}", elsewhere(&system, &arguments.purposes));
     }
     say::step("Packages");
@@ -116,7 +120,7 @@ pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
     if machine(false) > 0 {
         bail!("this machine is not fit to run OnAir: see above");
     }
-    if let Some(system) = machine::not_debian() {
+    if let Some(system) = not_debian() {
         say::warning(elsewhere(&system, &[purpose]));
         return Ok(());
     }
@@ -146,7 +150,7 @@ fn needs_python(purposes: &[Purpose]) -> bool {
 /// # Errors
 /// When it cannot be installed.
 pub(crate) fn with_machine_packages() -> Result<()> {
-    if let Some(system) = machine::not_debian() {
+    if let Some(system) = not_debian() {
         bail!("this is {system}, and only Debian's packages are known by name");
     }
     install(&missing(&packages_for(&[Purpose::Vm]))?)
@@ -154,7 +158,7 @@ pub(crate) fn with_machine_packages() -> Result<()> {
 
 /// Looks at the machine; gives how many things it lacks.
 fn machine(tell_all: bool) -> usize {
-    let findings = machine::findings();
+    let findings = findings();
     for finding in &findings {
         match finding.missing {
             Some(advice) => say::warning(format_args!("{}: {advice}", finding.what)),
@@ -254,4 +258,81 @@ fn apt_in(folder: &Path, arguments: &[&str]) -> Result<()> {
         bail!("`{line}` failed ({status}): see above; then run `cargo xtask setup` again");
     }
     Ok(())
+}
+
+/// Something that the machine has, or has not.
+pub(crate) struct Finding {
+    /// What it is, with the value that was found.
+    pub(crate) what: String,
+    /// What to do when it is not as it should be; `None` when it is.
+    pub(crate) missing: Option<&'static str>,
+}
+
+/// Looks at the machine.
+pub(crate) fn findings() -> Vec<Finding> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = release.trim();
+    let btf = Path::new("/sys/kernel/btf/vmlinux");
+    [
+        (
+            format!("machine {}", std::env::consts::ARCH),
+            std::env::consts::ARCH == "x86_64",
+            "OnAir runs on x86-64 only",
+        ),
+        (
+            format!("kernel {release}"),
+            version(release).is_some_and(|found| found >= KERNEL),
+            "Linux 6.1 or newer is needed (Debian 12 has it)",
+        ),
+        (
+            format!("user id {}", rustix::process::geteuid().as_raw()),
+            rustix::process::geteuid().is_root(),
+            "namespaces, hugepages, AF_XDP and BPF need root: run this as root",
+        ),
+        (
+            format!("kernel types in {}", btf.display()),
+            btf.exists(),
+            "the probe needs a kernel with CONFIG_DEBUG_INFO_BTF=y, and /sys mounted",
+        ),
+    ]
+    .into_iter()
+    .map(|(what, good, advice)| Finding {
+        what,
+        missing: (!good).then_some(advice),
+    })
+    .collect()
+}
+
+/// Whether packages can be installed with apt here: `None`, or what this is instead.
+pub(crate) fn not_debian() -> Option<String> {
+    if Path::new("/usr/bin/apt-get").exists() && Path::new("/usr/bin/dpkg-query").exists() {
+        return None;
+    }
+    let os = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    Some(
+        os.lines()
+            .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+            .map_or_else(
+                || "an unknown system".to_owned(),
+                |name| name.trim_matches('"').to_owned(),
+            ),
+    )
+}
+
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_of_releases_then_compared_as_numbers() {
+        assert_eq!(version("6.1.0-28-amd64"), Some((6, 1)));
+        assert!(version("6.18.5") > version("6.2.0"));
+        assert!(version("5.19.0-rc1") < Some(KERNEL));
+        assert_eq!(version("x"), None);
+    }
 }

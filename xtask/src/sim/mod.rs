@@ -1,17 +1,20 @@
 //! `cargo xtask sim`: lives of the session core, of the engine, of the state directory and of a session's packets, in one
 //! thread on a virtual clock.
 
-mod results;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
 
 use crate::cargo::build_simulator;
-use crate::stamp::Stamp;
+use crate::stamp::{Stamp, processor};
+
+const ABOUT: &str = "Simulated lives of one run: of the seeds that ever failed, then of new ones. `cargo xtask sim \
+                     --results` writes this file: run it again, do not edit it. An event is a choice of the scheduler, \
+                     or a deed on the disk. `failed` has each life with a violation, and its seed.";
 
 /// Lives simulated lives of the session core, of the engine, of the state directory and of packets: a seed is a life
 #[derive(clap::Args)]
@@ -103,8 +106,55 @@ fn write_results(mut command: Command, file: &Path, seed: u64, time: Duration) -
         .output()
         .context("running onair-sim")?;
     let said = serde_json::from_slice(&output.stdout).context("what onair-sim printed")?;
-    fs::write(file, results::page(&said, seed, time.as_secs(), &stamp))
+    fs::write(file, page(&said, seed, time.as_secs(), &stamp))
         .with_context(|| format!("writing {}", file.display()))?;
     ensure!(output.status.success(), "a life failed: {}", file.display());
     Ok(())
+}
+
+/// The file of a run of `stamp`, whose first new seed was `seed`; `said` is the simulator's own JSON.
+fn page(said: &Value, seed: u64, seconds: u64, stamp: &Stamp) -> String {
+    let rows: Vec<Value> = said
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|kind| {
+            json!({
+                "of": kind["kind"],
+                "lives": kind["lives"],
+                "events": kind["events"],
+                "seconds": kind["seconds"],
+                "failed": kind["failed"],
+            })
+        })
+        .collect();
+    let page = json!({
+        "about": ABOUT,
+        "command": format!("cargo xtask sim --for {seconds}s --seed {seed} --results docs/results/lives.json"),
+        "run": { "day": stamp.day, "commit": stamp.commit, "processor": processor(), "seed": seed },
+        "rows": rows,
+    });
+    format!("{page:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_of_a_run_then_has_its_stamp_and_its_failed_lives() {
+        let stamp = Stamp {
+            day: "2026-11-26".to_owned(),
+            commit: "0123456789ab".to_owned(),
+        };
+        let said = json!([
+            { "kind": "core", "lives": 7, "events": 900, "seconds": 1.5, "failed": [{ "seed": 44 }], "deaths": {} },
+            { "kind": "disk", "lives": 3, "events": 20, "seconds": 0.5, "failed": [], "deaths": {} },
+        ]);
+        let page: Value = serde_json::from_str(&page(&said, 40, 60, &stamp)).expect("JSON");
+        assert_eq!(page["run"]["commit"], "0123456789ab");
+        assert_eq!(page["run"]["seed"], 40);
+        assert_eq!(page["rows"][0]["failed"][0]["seed"], 44);
+        assert_eq!(page["rows"][1]["lives"], 3);
+    }
 }

@@ -20,8 +20,8 @@ mod test_client;
 mod until;
 
 pub use actor::Actor;
-pub use cleanup::interrupt::{Guard, guard, is_interrupted};
 pub use cleanup::leftovers::{end_run, take_down_leftovers};
+pub use cleanup::run::{Guard, guard, is_interrupted};
 pub use cleanup::run::{RUN_VARIABLE, Run};
 pub use cleanup::snapshot::{Difference, Snapshot};
 pub use daemon::Daemon;

@@ -7,13 +7,11 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
-
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::cleanup::interrupt::{Guard, guard};
 use crate::cleanup::leftovers::{take_down, take_down_leftovers};
 use crate::cleanup::record::{Record, StageResource};
-use crate::cleanup::run::Run;
+use crate::cleanup::run::{Guard, Run, guard};
 use crate::machine::cgroup::MemoryLimit;
 use crate::machine::disk::{self, Disk};
 use crate::machine::folder::Folder;

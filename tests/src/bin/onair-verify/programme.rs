@@ -10,8 +10,8 @@ use anyhow::Result;
 use onair::{Contents, Error, Group, Step, Timeout, Unit};
 use serde::Serialize;
 use serde_json::json;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::pattern::{is_right, number};
 use crate::tell;
 
 /// Of one member.
@@ -87,4 +87,17 @@ pub(crate) fn run(mut group: Group, orders: &Receiver<String>) -> Result<()> {
         is_over.store(true, Ordering::Relaxed);
         Ok(taken.join().expect("it does not panic")?)
     })
+}
+
+/// Its number: bytes 8 to 16, little endian.
+pub(crate) fn number(frame: &[u8]) -> Option<u64> {
+    let bytes = frame.strip_prefix(b"ONAIRPAT")?.first_chunk()?;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+/// Whether the last eight bytes are the hash of all before them.
+pub(crate) fn is_right(frame: &[u8]) -> bool {
+    frame
+        .split_last_chunk()
+        .is_some_and(|(picture, hash)| xxh3_64(picture) == u64::from_le_bytes(*hash))
 }

@@ -2,7 +2,6 @@
 
 mod kept_frame;
 mod memory;
-mod next_packet;
 
 use std::fs;
 use std::os::fd::OwnedFd;

@@ -6,7 +6,7 @@ use onair_ipc::site;
 use onair_tests::{Config, RawClient, Rig, hello};
 use serde_json::{Value, json};
 
-use super::scene::{refused, scene, unharmed};
+use super::{refused, scene, unharmed};
 
 /// A packet that is no request is answered, and its connection closed.
 fn no_request(rig: &Rig) -> Result<()> {

@@ -5,8 +5,8 @@ use axum::extract::Request;
 use http_body_util::{BodyExt as _, Limited};
 use tokio::time::timeout;
 
-use crate::limits::Limits;
 use crate::peers::PeerPlace;
+use crate::serve::Limits;
 
 /// The bytes of a body that have to come in [`Limits::body_time`], with which the time begins anew: a body's turns between
 /// much other work of its address may take longer than its client needs.

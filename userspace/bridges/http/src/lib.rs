@@ -5,14 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod body;
-mod limits;
 mod peers;
 mod serve;
 pub mod tls;
 mod turns;
 
 pub use body::{BodyError, whole};
-pub use limits::Limits;
 pub use peers::{Peer, PeerPlace, Peers};
+pub use serve::Limits;
 pub use serve::serve;
 pub use turns::{Taking, Turns, give_way};

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -21,13 +22,12 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Limits;
 use crate::peers::{PeerPlace, Peers};
 
 /// Most connections that wait; others are closed.
 const WAIT: usize = 1024;
 /// Pause after an accept() that failed: the process has no descriptor left.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router`, over TLS only if there is an acceptor, until `ending` is true, or its sender is gone. Requests that have
 /// arrived are answered then.
@@ -151,4 +151,43 @@ fn without_slash(uri: &Uri) -> Option<Uri> {
     let path = uri.path().strip_suffix('/').filter(|it| !it.is_empty())?;
     let query = uri.query().map(|it| format!("?{it}")).unwrap_or_default();
     format!("{path}{query}").parse().ok()
+}
+
+/// Limits of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time; others wait.
+    pub connections: usize,
+    /// Of these, those from one address; others wait, and idle ones are closed for them.
+    pub per_peer: usize,
+    /// Bytes of a request's body: a bulk request for some hundred sessions.
+    pub body: usize,
+    /// Bytes of a request's head.
+    pub head: usize,
+    /// Time of the head of a request, from the end of the one before: an idle connection has a place for so long.
+    pub head_time: Duration,
+    /// Time of the handshake of TLS.
+    pub handshake: Duration,
+    /// Time of a request's body.
+    pub body_time: Duration,
+    /// Time of a request and its answer.
+    pub request: Duration,
+    /// Time in which a client reads some of an answer, and in which all end when the process does.
+    pub write: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            per_peer: 64,
+            body: 1 << 20,
+            head: 16 << 10,
+            head_time: Duration::from_secs(15),
+            handshake: Duration::from_secs(5),
+            body_time: Duration::from_secs(5),
+            request: Duration::from_secs(30),
+            write: Duration::from_secs(5),
+        }
+    }
 }

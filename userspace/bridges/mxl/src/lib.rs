@@ -9,7 +9,6 @@
 //! No daemon file knows MXL: this is one client of the attach socket.
 #![deny(unsafe_code)]
 
-mod clock;
 pub mod control;
 pub mod domain;
 mod ending;

@@ -26,7 +26,6 @@ pub mod model;
 pub mod monitor;
 pub mod mxl;
 pub mod node_api;
-mod publish;
 pub mod registration;
 pub mod resources;
 mod run;

@@ -4,9 +4,8 @@ use std::ffi::c_int;
 
 use onair::{EventKind, Timeout};
 
-use crate::attached::{Attached, onair_session};
+use crate::attached::{Attached, EventDescriptor, onair_session};
 use crate::border::{call, invalid};
-use crate::ready::EventDescriptor;
 use crate::structs::{Grows, ResultPlace};
 
 #[repr(C)]

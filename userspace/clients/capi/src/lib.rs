@@ -18,7 +18,6 @@ mod buffer;
 mod certificate;
 mod event;
 mod group;
-mod ready;
 mod session;
 mod structs;
 mod table;

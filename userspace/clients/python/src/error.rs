@@ -5,8 +5,7 @@ use std::fmt::Display;
 use onair::Error;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-
-use crate::document::to_python;
+use serde_json::Value;
 
 /// The errno of a wrong value that only Python can pass.
 const EINVAL: i32 = 22;
@@ -50,4 +49,18 @@ fn make(
     let make = MAKE.import(py, "onair._errors", "make")?;
     let made = make.call1((errno, message, code, blockers))?;
     Ok(PyErr::from_value(made))
+}
+
+pub(crate) fn to_python<'py>(py: Python<'py>, document: &Value) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    LOADS
+        .import(py, "json", "loads")?
+        .call1((document.to_string(),))
+}
+
+/// The JSON of a document.
+pub(crate) fn of_python(document: &Bound<'_, PyAny>) -> PyResult<String> {
+    static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let dumps = DUMPS.import(document.py(), "json", "dumps")?;
+    dumps.call1((document,))?.extract()
 }

@@ -8,8 +8,7 @@ use pyo3::prelude::*;
 use crate::again::Again;
 use crate::attached::Attached;
 use crate::error::raised;
-use crate::frame::Frame;
-use crate::held::Held;
+use crate::frame::{Frame, Held};
 use crate::loan::Loan;
 
 /// Iterator over frames. Each step puts the frame of the step before, unless there is a view of it. It waits while the

@@ -7,12 +7,10 @@
 
 mod again;
 mod attached;
-mod document;
 mod error;
 mod event;
 mod frame;
 mod group;
-mod held;
 mod iterator;
 mod loan;
 mod reattaching;
@@ -29,7 +27,7 @@ mod _onair {
     use pyo3::prelude::*;
     use pyo3::types::PyString;
 
-    use crate::document::of_python;
+    use crate::error::of_python;
     use crate::error::{invalid, raised};
     use crate::waiting::{duration, request};
 

@@ -7,8 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::attached::Attached;
-use crate::document::to_python;
-use crate::error::raised;
+use crate::error::{raised, to_python};
 use crate::event::{Event, EventFd};
 use crate::frame::Frame;
 use crate::iterator::Frames;

@@ -3,15 +3,19 @@
 //!
 //! The actor decides the order ([`crate::actor`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::io;
+use std::os::fd::OwnedFd;
 
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
+use onair_mutant::mutant;
 use onair_session::{Event, Examination, Quarantines, Ticket};
 use onair_settings::access::authority::Caller;
 
 use crate::inputs::ConnectionId;
+use crate::machine::Charge;
 use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::schedule::{Due, Schedule, Task};
@@ -199,5 +203,25 @@ impl Engine {
             self.schedule.charge(Task::Session(id.0), ended, share);
             self.follow(id.0, progress);
         }
+    }
+
+    /// All files of each ended session of which processes have memory. A session that is still to end has no certificate.
+    pub(crate) fn left(&self) -> io::Result<Vec<(Charge, Vec<OwnedFd>)>> {
+        let mut all = BTreeMap::<_, (Charge, Vec<OwnedFd>)>::new();
+        if mutant!("takeover: what clients keep is not left to the next daemon") {
+            return Ok(Vec::new());
+        }
+        let aside = self.sessions.in_quarantine();
+        let aside: Vec<_> = aside.map(|it| (it.charge(), it.core.memory())).collect();
+        let aside = aside.iter().map(|(charge, it)| (*charge, it));
+        let waiting = self.services.pending_reclaim.waiting();
+        let waiting = waiting.filter(|(charge, _)| self.sessions.get(charge.session.0).is_none());
+        for (charge, memory) in aside.chain(waiting) {
+            let (_, files) = all.entry(charge.session.0).or_insert((charge, Vec::new()));
+            for file in memory.files() {
+                files.push(file.for_successor()?);
+            }
+        }
+        Ok(all.into_values().collect())
     }
 }

@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use onair_essence::Format;
 
 use crate::clock::{MediaClock, ReferenceClock};
-use crate::error::SdpError;
+use crate::error::{Notes, SdpError};
 use crate::essence::ancillary::Ancillary;
 use crate::essence::audio::{Aes3, Audio, described};
 use crate::essence::compressed::Compressed;
 use crate::essence::video::DescribedVideo;
-use crate::note::Notes;
 
 /// A session description.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use std::cell::Cell;
 use std::ops::RangeInclusive;
 
-use crate::error::{Fault, SdpError};
-use crate::note::Notes;
+use crate::error::{Fault, Notes, SdpError};
 use crate::rate::whole;
 use crate::words::Word;
 

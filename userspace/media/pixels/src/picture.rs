@@ -79,6 +79,12 @@ impl Picture {
     pub fn bytes_of(&self, lines: Lines) -> usize {
         self.row_bytes() * lines.rows_of(self.rows)
     }
+
+    /// R G B, X Y Z; else Cb Y′ Cr.
+    pub(crate) fn is_rgb_order(&self) -> bool {
+        use onair_essence::video::Sampling;
+        matches!(self.sampling, Sampling::Rgb | Sampling::Xyz)
+    }
 }
 
 /// Which rows of a frame a buffer has.

@@ -127,14 +127,6 @@ impl Row {
     }
 }
 
-impl Picture {
-    /// R G B, X Y Z; else Cb Y′ Cr.
-    pub(crate) fn is_rgb_order(&self) -> bool {
-        use onair_essence::video::Sampling;
-        matches!(self.sampling, Sampling::Rgb | Sampling::Xyz)
-    }
-}
-
 /// Cb, Y0, Cr, Y1 of 8 bits.
 #[inline]
 pub(crate) fn eight(pgroup: &[u8]) -> [u16; 4] {

@@ -34,8 +34,8 @@ mod port;
 
 pub use device::DeviceClaim;
 pub use device::pci::PciDevice;
+pub use eal::RegisteredThread;
 pub use eal::memory::{Hugepages, Memory};
-pub use eal::registered_thread::RegisteredThread;
 pub use eal::{Eal, EalConfig};
 pub use error::{Error, PciError};
 pub use filter::{Arriving, OwnPackets, Passed, PortFilter};
@@ -46,7 +46,7 @@ pub use log::LogTail;
 pub use packets::burst::Burst;
 pub use packets::mbuf::Mbuf;
 pub use packets::mempool::Pool;
-pub use packets::prefetch::prefetch;
+pub use packets::prefetch;
 pub use packets::room::{ETHERNET_MTU, LEAST_MTU, MOST_MTU};
 pub use port::close_error::CloseError;
 pub use port::hardware::{Hardware, LinkStatus, MulticastFilter, Wake, XdpChoice, XdpMode};

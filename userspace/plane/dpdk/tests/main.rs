@@ -10,6 +10,5 @@ mod queues;
 mod refusals;
 mod reopen;
 mod ring;
-mod ring_full;
 mod veth;
 mod without_hardware;

@@ -3,9 +3,7 @@
 //! A producer never waits for it. A flush, the end and a new producer wake it at once; otherwise it
 //! sleeps as long as the rings allow.
 
-mod end;
 mod flush;
-mod manifest_file;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,9 +23,9 @@ use crate::producer::gate::Door;
 use crate::producer::ring::RingReader;
 use crate::shared::{DrainState, Listener, RecordingShared};
 use crate::spec::Spec;
+use flush::text;
 
-pub(crate) use manifest_file::first_manifest;
-use manifest_file::text;
+pub(crate) use flush::first_manifest;
 
 /// Most bytes read from one ring before the next ring's turn.
 const BATCH: usize = 256 * 1024;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::manifest::{Gap, LISTED, Time};
-use crate::producer::event::{Event, Missed};
+use crate::producer::{Event, Missed};
 use crate::totals::ProducerTotals;
 
 /// The gaps of all producers.

@@ -33,9 +33,9 @@ pub use manifest::{
     FileReport, GAPS_TOLD, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Restart,
     Stage, Time,
 };
+pub use producer::MAX_SNAP_LENGTH;
+pub use producer::PacketReader;
 pub use producer::Producer;
-pub use producer::event::MAX_SNAP_LENGTH;
-pub use producer::packets::PacketReader;
 pub use recording::{FlushError, Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};
 pub use shared::{DrainState, FlushedEvents, Listener};

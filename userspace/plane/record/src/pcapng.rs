@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use crate::files::Files;
 use crate::manifest::Time;
-use crate::producer::event::{Event, Missed};
+use crate::producer::{Event, Missed};
 use crate::spec::Spec;
 
 pub(crate) const SECTION: u32 = 0x0A0D_0D0A;

@@ -9,7 +9,7 @@ use onair_api::{RecordingSpec, Who};
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;
-use crate::producer::event::MAX_SNAP_LENGTH;
+use crate::producer::MAX_SNAP_LENGTH;
 
 /// Suffix of a file until it is complete.
 pub(crate) const UNFINISHED: &str = "part";

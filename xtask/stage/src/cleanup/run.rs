@@ -4,18 +4,26 @@
 //! starts, and of all that those start. So whoever comes later can tell which processes belong to
 //! a run, and whether its owner still lives, without a list that a SIGKILL could leave incomplete.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::process::ProcessId;
 
 /// The environment variable that carries a [`Run`].
 pub const RUN_VARIABLE: &str = "ONAIR_RUN";
+static ACTIONS: LazyLock<Mutex<Actions>> = LazyLock::new(Mutex::default);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// One run: the process that owns it, and a number within that process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,7 +39,7 @@ impl Run {
     ///
     /// # Errors
     /// When `/proc` is not mounted.
-    pub fn next() -> anyhow::Result<Self> {
+    pub fn next() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         Ok(Self {
             owner: ProcessId::me()?,
@@ -78,6 +86,72 @@ impl FromStr for Run {
         }
         Ok(run)
     }
+}
+
+type Action = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Actions {
+    watching: bool,
+    next: u64,
+    waiting: BTreeMap<u64, Action>,
+}
+
+/// Whether a signal ends this process: what fails now, fails because of that.
+#[must_use]
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Keeps an action registered; dropping it takes the action back.
+#[derive(Debug)]
+pub struct Guard(u64);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let taken = with(|actions| actions.waiting.remove(&self.0));
+        drop(taken);
+    }
+}
+
+/// From now until the guard is dropped, a signal that ends this process runs `action` first.
+/// The newest is run first, all on a thread of their own.
+///
+/// # Errors
+/// When the signal handlers cannot be installed.
+pub fn guard(action: impl FnOnce() + Send + 'static) -> Result<Guard> {
+    let (number, first) = with(|actions| {
+        let first = !std::mem::replace(&mut actions.watching, true);
+        actions.next += 1;
+        actions.waiting.insert(actions.next, Box::new(action));
+        (actions.next, first)
+    });
+    let guard = Guard(number);
+    if first {
+        let signals =
+            Signals::new([SIGHUP, SIGINT, SIGTERM]).context("installing signal handlers")?;
+        std::thread::Builder::new()
+            .name("interrupt".into())
+            .spawn(move || watch(signals))?;
+    }
+    Ok(guard)
+}
+
+fn watch(mut signals: Signals) {
+    for signal in signals.forever() {
+        INTERRUPTED.store(true, Ordering::SeqCst);
+        eprintln!("\nsignal {signal}: taking down what was put up");
+        while let Some(action) = with(|actions| actions.waiting.pop_last()) {
+            action.1();
+        }
+        if emulate_default_handler(signal).is_err() {
+            std::process::exit(128 + signal);
+        }
+    }
+}
+
+fn with<T>(f: impl FnOnce(&mut Actions) -> T) -> T {
+    f(&mut ACTIONS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[cfg(test)]

@@ -5,18 +5,17 @@
 //! (RFC 3376; RFC 2236 and RFC 1112 towards older queriers; RFC 3810 and RFC 2710 for IPv6). Sockets,
 //! ports and clocks do not belong here: times are passed in.
 
-mod filter;
 mod host;
 mod mld;
 mod query;
 mod report;
 
-pub use filter::Filter;
 pub use host::{Host, Querier};
 pub use mld::MLDV2_ROUTERS;
 pub use query::{IgmpReject, Query, Version};
 pub use report::{MembershipReport, is_igmp};
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// All hosts on the link: destination of general queries.
@@ -70,3 +69,35 @@ pub const fn protocol_of(group: IpAddr, version: Version) -> &'static str {
 
 /// All nodes on the link, of IPv6.
 pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// The sources that a host wants of one group (RFC 3376 §3, RFC 3810 §4.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// These: mode INCLUDE. None of them means that the host is no member.
+    Include(BTreeSet<IpAddr>),
+    /// Any source: mode EXCLUDE without sources.
+    Any,
+}
+
+impl Filter {
+    /// The filter of a host that is no member.
+    pub const NONE: Self = Self::Include(BTreeSet::new());
+
+    /// The filter that lets through the packets of both (RFC 3376 §3.2).
+    #[must_use]
+    pub fn plus(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Include(mut sources), Self::Include(more)) => {
+                sources.extend(more);
+                Self::Include(sources)
+            }
+            _ => Self::Any,
+        }
+    }
+
+    /// Whether a host with this filter is a member.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        *self != Self::NONE
+    }
+}

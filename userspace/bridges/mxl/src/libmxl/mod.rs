@@ -9,7 +9,6 @@ mod instance;
 mod layout;
 mod library;
 mod reader;
-mod samples;
 mod status;
 mod writer;
 

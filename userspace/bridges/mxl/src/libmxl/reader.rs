@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use super::Status;
 use super::instance::Instance;
-use super::layout::{FlowInfo, GrainInfo, INVALID, MultiSlice, empty};
+use super::layout::{FlowInfo, Fragments, GrainInfo, INVALID, MultiSlice, empty, fragments};
 use super::library::Handle;
-use super::samples::{Fragments, fragments};
 
 /// A flow that this process reads. Its files were checked to be as large as `bytes` says: see [`super`].
 #[derive(Debug)]

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use super::Status;
 use super::instance::Instance;
-use super::layout::{FlowConfigInfo, GrainInfo, INVALID, MultiSlice, empty};
+use super::layout::{FlowConfigInfo, Fragments, GrainInfo, INVALID, MultiSlice, empty, fragments};
 use super::library::Handle;
-use super::samples::{Fragments, fragments};
 
 /// A flow that this process writes. Its files were checked to be as large as `bytes` says: see [`super`].
 #[derive(Debug)]

@@ -17,7 +17,6 @@ mod device;
 mod element;
 mod failure;
 mod follow;
-mod handshake;
 mod message;
 mod methods;
 mod object;

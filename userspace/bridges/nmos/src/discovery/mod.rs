@@ -5,19 +5,26 @@
 
 mod advert;
 mod announce;
-mod multicast;
-mod unicast;
 
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::select_all;
 use hickory_resolver::TokioResolver;
-use mdns_sd::ServiceDaemon;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use mdns_sd::{ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::endpoint::Endpoint;
-use crate::publish::publish;
 
 pub use announce::{Announcing, announce};
-pub use multicast::browse;
-pub use unicast::poll;
+
+/// Between two looks. The resolver's cache keeps records for their own time.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Most instances of a service type that are looked at.
+const MOST: usize = 32;
 
 /// The APIs that are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,4 +132,147 @@ fn sorted(mut all: Vec<Endpoint>) -> Vec<Endpoint> {
         }
     }
     once
+}
+
+/// Follows the APIs of this link, by all their service types.
+#[must_use]
+pub fn browse(responder: ServiceDaemon, service: Service) -> watch::Receiver<Vec<Endpoint>> {
+    let (found, reader) = watch::channel(Vec::new());
+    tokio::spawn(follow(responder, service, found));
+    reader
+}
+
+async fn follow(responder: ServiceDaemon, service: Service, found: watch::Sender<Vec<Endpoint>>) {
+    let types = service.types.iter();
+    let browsed = types.map(|kind| responder.browse(&format!("{kind}.local.")));
+    let mut events = match browsed.collect::<Result<Vec<_>, _>>() {
+        Ok(all) => select_all(all.into_iter().map(|it| it.into_stream())),
+        Err(error) => {
+            tracing::warn!(%error, "mDNS is not asked");
+            return;
+        }
+    };
+    let mut instances = HashMap::new();
+    loop {
+        let event = tokio::select! {
+            it = events.next() => it,
+            () = found.closed() => return,
+        };
+        match event {
+            Some(ServiceEvent::ServiceResolved(instance)) => {
+                match endpoint(&service, &instance) {
+                    Some(it) => instances.insert(instance.fullname.clone(), it),
+                    None => instances.remove(&instance.fullname),
+                };
+            }
+            Some(ServiceEvent::ServiceRemoved(_, name)) => drop(instances.remove(&name)),
+            Some(_) => continue,
+            None => {
+                tracing::warn!("mDNS has ended");
+                return;
+            }
+        }
+        let now = sorted(instances.values().cloned().collect());
+        publish(&found, now);
+    }
+}
+
+fn endpoint(service: &Service, instance: &ResolvedService) -> Option<Endpoint> {
+    // An address of IPv6 may be of this link only, and then needs its interface, which a URL does not have.
+    let addresses = instance.get_addresses().iter().filter_map(|it| match it {
+        ScopedIp::V4(it) => Some(it.addr().to_string()),
+        _ => None,
+    });
+    let place = (
+        addresses.min()?,
+        instance.get_hostname(),
+        instance.get_port(),
+    );
+    advert::endpoint(service, place, |key| instance.get_property_val_str(key))
+}
+
+/// Asks about `domain` again and again, until the last reader is gone.
+pub async fn poll(
+    resolver: TokioResolver,
+    (service, domain): (Service, String),
+    found: watch::Sender<Vec<Endpoint>>,
+) {
+    loop {
+        let now = sorted(look(&resolver, &service, &domain).await);
+        publish(&found, now);
+        tokio::select! {
+            () = sleep(PAUSE) => {}
+            () = found.closed() => return,
+        }
+    }
+}
+
+/// The APIs of a domain. What has no answer is not there.
+async fn look(resolver: &TokioResolver, service: &Service, domain: &str) -> Vec<Endpoint> {
+    let mut all = Vec::new();
+    for kind in service.types {
+        let name = format!("{kind}.{}.", domain.trim_end_matches('.'));
+        let instances = records(resolver, &name, RecordType::PTR).await;
+        let names = instances.into_iter().filter_map(|it| match it {
+            RData::PTR(name) => Some(name.0),
+            _ => None,
+        });
+        for name in names.take(MOST) {
+            all.extend(instance(resolver, service, name).await);
+        }
+    }
+    all
+}
+
+async fn instance(resolver: &TokioResolver, service: &Service, name: Name) -> Option<Endpoint> {
+    let text = name.to_ascii();
+    let places = records(resolver, &text, RecordType::SRV).await;
+    let place = places.into_iter().find_map(|it| match it {
+        RData::SRV(place) => Some(place),
+        _ => None,
+    })?;
+    let texts = records(resolver, &text, RecordType::TXT).await;
+    let pairs = texts.into_iter().filter_map(|it| match it {
+        RData::TXT(text) => Some(text.txt_data),
+        _ => None,
+    });
+    let pairs: Vec<_> = pairs
+        .flatten()
+        .filter_map(|it| String::from_utf8(it.into()).ok())
+        .collect();
+    let value = |key: &str| {
+        let mut pairs = pairs.iter().filter_map(|it| it.split_once('='));
+        pairs
+            .find(|(it, _)| it.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value)
+    };
+    let name = place.target.to_ascii();
+    let addresses = resolver.lookup_ip(place.target).await.ok()?;
+    let address = addresses.iter().next()?.to_string();
+    advert::endpoint(service, (address, &name, place.port), value)
+}
+
+async fn records(resolver: &TokioResolver, name: &str, kind: RecordType) -> Vec<RData> {
+    match resolver.lookup(name, kind).await {
+        Ok(answer) => {
+            let records = answer
+                .answers()
+                .iter()
+                .filter(|it| it.record_type() == kind);
+            records.map(|it| it.data.clone()).collect()
+        }
+        Err(error) => {
+            tracing::debug!(%error, name, "no answer of DNS");
+            Vec::new()
+        }
+    }
+}
+
+/// Gives `now` to the readers if it is another value than the last.
+pub(crate) fn publish<T: PartialEq>(readers: &watch::Sender<T>, now: T) {
+    readers.send_if_modified(|it| {
+        let changed = *it != now;
+        *it = now;
+        changed
+    });
 }

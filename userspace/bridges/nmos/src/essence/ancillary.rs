@@ -3,7 +3,7 @@
 use onair_essence::ancillary::AncillaryStream;
 use serde_json::{Value, json};
 
-use super::described::{Described, constraint, fraction};
+use super::{Described, constraint, fraction};
 
 pub(super) fn ancillary(data: &AncillaryStream) -> Described {
     let kind = |(did, sdid): &(u8, u8)| -> Value {

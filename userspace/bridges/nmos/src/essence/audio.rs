@@ -3,7 +3,7 @@
 use onair_essence::audio::{AudioDocument, AudioFormat, ChannelGroup, Coding};
 use serde_json::{Value, json};
 
-use super::described::{Described, constraint};
+use super::{Described, constraint};
 
 /// Packet times of AES67 and ST 2110-30 in microseconds.
 const PACKET_TIMES_US: [u32; 6] = [125, 250, 333, 500, 1_000, 4_000];

@@ -8,7 +8,7 @@ use onair_essence::video::{
 use onair_sdp::{DescribedVideo, Word as _};
 use serde_json::{Value, json};
 
-use super::described::{Described, constraint, fraction};
+use super::{Described, constraint, fraction};
 
 /// Raster and samples.
 struct Raster {

@@ -4,16 +4,15 @@
 //! time, what is reported: worse statuses at once, better ones after they have lasted. Time is an argument: a
 //! [`Duration`](std::time::Duration) since any one moment. Nothing here does I/O or knows how statuses are sent.
 
-mod area;
 mod counters;
 mod domain;
 mod level;
 mod machine;
 mod truth;
 
-pub use area::Area;
 pub use counters::{Count, Set};
 pub use domain::Domain;
+pub use level::Area;
 pub use level::{Finding, Level};
 pub use machine::Monitor;
 pub use truth::{Truth, truth};

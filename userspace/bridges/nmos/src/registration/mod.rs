@@ -5,7 +5,6 @@
 //! after those that it refers to. A heartbeat that is due goes before all else: some hundred resources delay it by one
 //! request at most.
 
-mod client;
 mod known;
 mod machine;
 mod request;

@@ -6,10 +6,8 @@
 //! A send session is a source, a flow and a sender, a receive session a receiver; all are of one device. A session in
 //! quarantine is none: its name is free. What `onair-mxl` carries is a sender or receiver of MXL besides.
 
-mod asset;
 mod clock;
 mod group;
-mod host;
 mod mxl;
 mod node;
 mod session;
@@ -24,8 +22,8 @@ use crate::connection::{OnMxl, Subscription, Subscriptions};
 use crate::mxl::on_mxl;
 use onair_control::Facts;
 
-pub use asset::Asset;
-pub use host::Host;
+pub use node::Asset;
+pub use node::Host;
 
 /// The kinds of resources, in the order in which a registry takes them: each refers to earlier ones only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,7 +1,11 @@
 //! The node and its device.
 
+use std::net::IpAddr;
+
 use onair_api::{Health, PortHealth};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::{Frame, Kind, Resource, clock};
 use crate::connection::versions as connection_versions;
@@ -83,4 +87,108 @@ pub(super) fn device(frame: &Frame<'_>, others: &[Resource]) -> Resource {
         "controls": connections.chain([control]).collect::<Vec<_>>(),
     });
     Resource::of(Kind::Device, id, &[fields])
+}
+
+/// Where this process answers, and how people know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Name of the machine, if it is one of DNS.
+    pub hostname: Option<String>,
+    /// Host of the URLs: an address or a name of DNS.
+    pub address: String,
+    /// TCP port of the URLs.
+    pub port: u16,
+    /// It answers over TLS only.
+    pub tls: bool,
+    /// Label of the node and the device.
+    pub label: String,
+    /// Their description.
+    pub description: String,
+    /// Their data for inventories.
+    pub asset: Asset,
+}
+
+impl Host {
+    /// The protocol of the APIs: `api_proto` of IS-04.
+    #[must_use]
+    pub const fn protocol(&self) -> &'static str {
+        match self.tls {
+            true => "https",
+            false => "http",
+        }
+    }
+
+    /// The start of all URLs, without a slash at its end.
+    #[must_use]
+    pub fn base(&self) -> String {
+        let (protocol, address, port) = (self.protocol(), &self.address, self.port);
+        match address.parse() {
+            Ok(IpAddr::V6(address)) => format!("{protocol}://[{address}]:{port}"),
+            _ => format!("{protocol}://{address}:{port}"),
+        }
+    }
+
+    /// Base of a version of the Connection API.
+    #[must_use]
+    pub fn connection(&self, version: &str) -> String {
+        format!("{}/x-nmos/connection/{version}", self.base())
+    }
+
+    /// The WebSocket of the control protocol.
+    #[must_use]
+    pub fn control(&self) -> String {
+        let base = self.base();
+        let rest = base.strip_prefix("http").unwrap_or(&base);
+        format!("ws{rest}/x-nmos/ncp/v1.0")
+    }
+}
+
+/// The asset information of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Asset {
+    /// Manufacturer.
+    pub manufacturer: String,
+    /// Product.
+    pub product: String,
+    /// Serial number or the like; the node's id when absent.
+    pub instance_id: Option<String>,
+    /// Functions of the device.
+    pub functions: Vec<String>,
+}
+
+impl Asset {
+    /// The tags of the node with this id.
+    pub(super) fn of_node(&self, id: Uuid) -> Map<String, Value> {
+        let instance = self.instance_id.clone();
+        let instance = instance.unwrap_or_else(|| id.to_string());
+        let one = |name: &str, value: &str| (tag(name), json!([value]));
+        Map::from_iter([
+            one("manufacturer", &self.manufacturer),
+            one("product", &self.product),
+            one("instance-id", &instance),
+        ])
+    }
+
+    /// The tags of the device of that node.
+    pub(super) fn of_device(&self, node: Uuid) -> Map<String, Value> {
+        let mut tags = self.of_node(node);
+        tags.insert(tag("function"), json!(self.functions));
+        tags
+    }
+}
+
+impl Default for Asset {
+    fn default() -> Self {
+        Self {
+            manufacturer: "OnAir".to_owned(),
+            product: "onaird".to_owned(),
+            instance_id: None,
+            functions: vec!["IP Gateway".to_owned()],
+        }
+    }
+}
+
+fn tag(name: &str) -> String {
+    format!("urn:x-nmos:tag:asset:{name}/v1.0")
 }

@@ -9,7 +9,6 @@
 //! while the worker waits. Of sound it takes every block, in turns that are shorter than the time in which the quota fills.
 //! Attaching may take seconds, and compressing milliseconds: both have threads of their own.
 
-mod encoder;
 mod essence;
 mod snapshots;
 mod source;
@@ -25,7 +24,8 @@ use onair_api::SessionId;
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
-use encoder::Encoder;
+use worker::Encoder;
+
 pub(crate) use essence::is_shown;
 pub use essence::{Level, Painter, Pixels};
 

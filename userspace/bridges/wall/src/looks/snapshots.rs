@@ -10,7 +10,7 @@ use onair_api::SessionId;
 use onair_api::operations::{Input as _, ShowPicture};
 use onair_control::{Client, ControlError};
 
-use super::encoder::{Encoder, Work};
+use super::worker::{Encoder, Work};
 use super::{Looks, Way};
 
 /// Between two snapshots, and of the time that one took as many times.

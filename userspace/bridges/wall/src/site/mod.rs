@@ -19,30 +19,33 @@ mod guard;
 mod login;
 mod looks;
 mod play;
-mod session;
-mod stream;
 
 pub use play::Players;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::stream::unfold;
 use onair_api::operations::{
-    CertificateQuery, ListCertificates, ListRecordings, RecordingQuery, ShowKeptCertificate,
-    ShowRecording,
+    CertificateQuery, ListBlockers, ListCertificates, ListRecordings, RecordingQuery,
+    ShowKeptCertificate, ShowRecording, ShowSession, ShowVerdict,
 };
-use onair_api::{Operation, RecordingId, RecordingRef, SessionRef, Timestamp};
+use onair_api::{Operation, RecordingId, RecordingRef, SessionId, SessionRef, Timestamp};
 use onair_control::{Answer, Client, ControlError};
 use onair_http::Limits;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::daemon::Daemon;
 use crate::looks::Looks;
@@ -53,6 +56,10 @@ use crate::users::Users;
 const MOST: usize = 200;
 /// The daemon reads them from its disk.
 const LONGER: Duration = Duration::from_secs(10);
+/// A viewer without news hears of the wall within this time: a connection that broke is found out.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long a browser waits before it connects again.
+const RETRY: &[u8] = b"retry: 1000\n\n";
 
 /// State that answers are made of.
 #[derive(Clone, Debug)]
@@ -85,9 +92,9 @@ pub struct Site {
 pub fn router(site: Site) -> Router {
     Router::new()
         .merge(files::router())
-        .route("/api/stream", get(stream::stream))
+        .route("/api/stream", get(stream))
         .route("/api/looks", get(looks::looks))
-        .route("/api/session/{id}", get(session::session))
+        .route("/api/session/{id}", get(session))
         .route("/api/certificates", get(certificates))
         .route("/api/certificates/{id}", get(certificate))
         .route("/api/recordings", get(recordings))
@@ -207,4 +214,53 @@ async fn recording(
         .call::<ShowRecording>(&RecordingRef::Id(id), &())
         .await?;
     Ok(Json(answer.value))
+}
+
+/// The session as the daemon shows it, its users and what its end would say, and its last hour.
+async fn session(
+    State(site): State<Site>,
+    Path(id): Path<SessionId>,
+) -> Result<Json<Value>, Refusal> {
+    let target = SessionRef::from(id);
+    if site.daemon.facts().is_none() {
+        let error = "the daemon has not answered yet: start onaird";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error));
+    }
+    let (view, blockers, verdict) = tokio::join!(
+        site.client.call::<ShowSession>(&target, &()),
+        site.client.call::<ListBlockers>(&target, &()),
+        site.client.call::<ShowVerdict>(&target, &()),
+    );
+    // While it ends, the others may have no answer.
+    let value = |it: Result<_, _>| it.map_or(Value::Null, |it: Value| it);
+    let lines = match blockers.as_ref().map(|it| it.read()) {
+        Ok(Ok(list)) => list.blockers.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    };
+    Ok(Json(json!({
+        "view": view?.value,
+        "users": lines,
+        "blockers": value(blockers.map(|it| it.value)),
+        "verdict": value(verdict.map(|it| it.value)),
+        "history": site.daemon.history(id),
+    })))
+}
+
+async fn stream(State(site): State<Site>, headers: HeaderMap) -> impl IntoResponse {
+    let last = headers.get("last-event-id");
+    let reader = site.news.follow(last.and_then(|it| it.to_str().ok()));
+    let first = futures_util::stream::once(async { Ok(Bytes::from_static(RETRY)) });
+    let rest = unfold((reader, site.ending), async |(mut reader, mut ending)| {
+        let news = tokio::select! {
+            _ = ending.wait_for(|it| *it) => return None,
+            it = timeout(SILENCE, reader.next()) => it,
+        };
+        let bytes = match news {
+            Ok(bytes) => bytes?,
+            Err(_) => Bytes::from_static(b":\n\n"),
+        };
+        Some((Ok::<_, Infallible>(bytes), (reader, ending)))
+    });
+    let body = Body::from_stream(futures_util::StreamExt::chain(first, rest));
+    ([(CONTENT_TYPE, "text/event-stream")], body)
 }

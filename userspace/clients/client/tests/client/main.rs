@@ -7,7 +7,6 @@ mod buffers;
 mod draining;
 mod ending;
 mod event_fd;
-mod evicted;
 mod fake;
 mod frames;
 mod guards;

@@ -7,9 +7,8 @@ use onair::{Contents, ConvertError, Error, Field, PixelFormat, Status};
 use pyo3::prelude::*;
 
 use crate::error::raised;
-use crate::frame::Frame;
+use crate::frame::{Frame, Held};
 use crate::group::Unit;
-use crate::held::Held;
 use crate::loan::Loan;
 
 /// Subject of a view.

@@ -10,8 +10,7 @@ use onair_workers::WorkerGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::inputs::{Inbox, Inputs};
-use crate::process::notify;
-use crate::process::watchdog::Watchdog;
+use crate::process::notify::{self, Watchdog};
 use crate::shutdown::ShutdownCoordinator;
 use crate::takeover::Takeover;
 

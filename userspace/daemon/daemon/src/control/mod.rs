@@ -11,5 +11,4 @@ pub mod handle;
 pub mod http;
 pub mod inputs;
 pub mod metrics;
-mod metrics_text;
 pub mod thread;

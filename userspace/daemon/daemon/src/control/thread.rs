@@ -6,8 +6,7 @@ use std::thread::JoinHandle;
 
 use onair_archive::Unread;
 use onair_engine::events::Hub;
-use onair_engine::inputs::ActorCommand;
-use onair_engine::inputs::AttachAction;
+use onair_engine::inputs::{ActorCommand, AttachAction};
 use onair_engine::services::Services;
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
@@ -22,17 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::attach::{self, Listener};
 use super::driver::Driver;
-use super::guardian;
 use super::handle::ControlHandle;
-use super::http;
 use super::inputs::Inbox;
-use super::metrics;
+use super::{guardian, http, metrics};
 use crate::converter::{BridgeConnection, ConverterTask};
 use crate::handoff::ShutdownHandoff;
 use crate::resources::Resources;
 use crate::shutdown::{Cause, ShutdownCoordinator};
-use crate::sockets::connections::Connections;
-use crate::sockets::refused_descriptors::DescriptorRefusal;
+use crate::sockets::connections::{Connections, DescriptorRefusal};
 use crate::sockets::socket_file::SocketFile;
 use crate::takeover::Takeover;
 

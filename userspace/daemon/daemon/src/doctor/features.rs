@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicU32;
 
 use onair_ipc::memfd::Memfd;
 use onair_ipc::sys::{self, Waited};
-use onair_settings::diagnostics::error_chain::chain;
+use onair_settings::diagnostics::chain;
 
 use super::finding::Finding;
-use crate::sockets::refused_descriptors::DescriptorRefusal;
+use crate::sockets::connections::DescriptorRefusal;
 
 pub(super) fn check() -> Vec<Finding> {
     vec![

@@ -7,7 +7,6 @@
 
 mod panics;
 mod queue;
-mod record;
 mod writer;
 
 use std::io::{self, IsTerminal as _, Write};
@@ -93,7 +92,7 @@ impl MakeWriter<'_> for ToQueue {
 /// Reports a fatal error, with any filter and before the log starts.
 pub fn fatal(error: &dyn std::fmt::Display) {
     let line = match writer::log() {
-        Some(log) => record::line(log.format, "ERROR", "onaird", &error.to_string(), &[]),
+        Some(log) => writer::line(log.format, "ERROR", "onaird", &error.to_string(), &[]),
         None => format!("onaird: {error}\n").into_bytes(),
     };
     writer::say(line, true);
@@ -104,7 +103,7 @@ pub fn summary(summary: &ShutdownSummary, text: &str) {
     let value = serde_json::to_value(summary).expect("its maps have text keys");
     if is_json() {
         let fields = [("summary", value)];
-        let line = record::line(LogFormat::Json, "INFO", "onaird", "ended", &fields);
+        let line = writer::line(LogFormat::Json, "INFO", "onaird", "ended", &fields);
         writer::say(line, true);
     } else {
         writer::say(text.as_bytes().to_vec(), true);

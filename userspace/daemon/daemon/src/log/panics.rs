@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use onair_workers::panic_text;
 use serde_json::Value;
 
-use super::record::line;
-use super::writer::Log;
+use super::writer::{Log, line};
 
 /// How long a panicking thread waits until its line is written: a panic that cannot unwind ends the
 /// process right after, and the line would be lost.

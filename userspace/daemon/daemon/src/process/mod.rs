@@ -6,4 +6,3 @@ pub mod grace_periods;
 pub mod notify;
 pub mod priority;
 pub mod timer;
-pub mod watchdog;

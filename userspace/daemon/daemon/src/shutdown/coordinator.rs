@@ -14,7 +14,7 @@ use onair_workers::ThreadRegistry;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::cause::Cause;
+use super::exit::Cause;
 use super::sequence::PartKind;
 use super::shared::{CoordinatorShared, Limit, PartError, Times, Waiting, lock};
 use super::{ActiveOperationGuard, ShuttingDown};

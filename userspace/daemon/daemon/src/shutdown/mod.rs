@@ -12,7 +12,6 @@
 //! | CLEANUP | listening sockets close, requests in flight are answered; threads, ports, EAL and probe end | servers, then cleanups by priority |
 //! | SHUTDOWN | the summary | |
 
-mod cause;
 mod coordinator;
 mod countdown;
 mod exit;
@@ -60,8 +59,8 @@ use std::sync::atomic::Ordering;
 
 use shared::CoordinatorShared;
 
-pub use cause::Cause;
 pub use coordinator::ShutdownCoordinator;
+pub use exit::Cause;
 pub use exit::Exit;
 pub use onair_engine::machine::ShuttingDown;
 pub use run::Report;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use onair_api::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_mutant::mutant;
-use onair_settings::diagnostics::error_chain::chain;
+use onair_settings::diagnostics::chain;
 use onair_workers::{ThreadReport, panic_text};
 
-use super::cause::Cause;
 use super::coordinator::ShutdownCoordinator;
+use super::exit::Cause;
 use super::sequence::{Ended, Sequence, SequenceEvent, SequenceStep};
 use super::shared::{CoordinatorShared, EndPart, LeftBehind, PartError, Waiting};
 

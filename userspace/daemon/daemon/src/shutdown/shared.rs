@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::cause::Cause;
+use super::exit::Cause;
 use super::sequence::Ended;
 use crate::shutdown::sequence::{PartKind, PartToEnd};
 

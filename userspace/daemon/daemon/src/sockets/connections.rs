@@ -1,9 +1,13 @@
 //! The connections of a socket, shared among users and processes.
 
 use std::cell::RefCell;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use onair_ipc::sys;
+use onair_probe::{ProbeError, RefusedDescriptors};
 use onair_settings::diagnostics::rate_limit::RateLimit;
 use onair_shares::{Owner, Refused, Share, Table, Usage};
 
@@ -62,5 +66,33 @@ impl TurnedAway {
             let Owner { uid, pid, .. } = refused.owner;
             tracing::warn!(uid, pid, more, "a connection is turned away: {refused}");
         }
+    }
+}
+
+// Descriptors that another process sends to the daemon's sockets: the kernel refuses them.
+//
+// The last close of a socket that lingers waits as long as its sender likes, in the thread that reads the
+// message, or that closes the connection with the message unread.
+
+/// The mechanism by which the kernel refuses them.
+#[derive(Debug)]
+pub enum DescriptorRefusal {
+    /// An option of each socket (`SO_PASSRIGHTS`, Linux 6.16).
+    Sockets,
+    /// A program in the kernel, while it lives.
+    Program(RefusedDescriptors),
+}
+
+impl DescriptorRefusal {
+    /// To be called before the first socket listens.
+    ///
+    /// # Errors
+    /// Why an older kernel does not take the program.
+    pub fn start() -> Result<Self, ProbeError> {
+        let pair = UnixStream::pair();
+        if pair.is_ok_and(|(one, _other)| sys::refuse_descriptors(one.as_fd()).is_ok()) {
+            return Ok(Self::Sockets);
+        }
+        RefusedDescriptors::start().map(Self::Program)
     }
 }

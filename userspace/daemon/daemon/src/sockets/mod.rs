@@ -4,6 +4,5 @@
 //! Not here: the protocols ([`crate::control`]).
 
 pub mod connections;
-pub mod refused_descriptors;
 pub mod socket_file;
 pub mod turns;

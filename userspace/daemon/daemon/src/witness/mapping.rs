@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use onair_ipc::memfd::Memfd;
 use onair_mutant::mutant;
 use onair_probe::Openings;
-use onair_settings::diagnostics::error_chain::chain;
+use onair_settings::diagnostics::chain;
 
 /// Counts what the lease leaves out.
 static OPENINGS: LazyLock<Option<Openings>> = LazyLock::new(|| {

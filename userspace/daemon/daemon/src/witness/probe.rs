@@ -15,7 +15,7 @@ use onair_probe::{
 use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
 use onair_settings::config::{Config, ms};
-use onair_settings::diagnostics::error_chain::chain;
+use onair_settings::diagnostics::chain;
 
 /// The probe as configured, and its actual state.
 #[derive(Debug)]

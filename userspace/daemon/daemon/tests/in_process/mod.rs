@@ -6,7 +6,6 @@ mod crossings;
 mod panics;
 mod peer_by_number;
 mod pollers;
-mod restored;
 mod run;
 mod shares;
 

@@ -7,8 +7,6 @@
 
 mod turn;
 
-use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -30,8 +28,8 @@ use crate::schedule::{TURN, Task};
 use crate::services::Services;
 use crate::services::rooms::Admission;
 use crate::session::{Session, sweep_to_the_end};
+use crate::sessions::Users;
 use crate::sessions::ending::{destroy, last_units};
-use crate::sessions::make::Users;
 
 /// Interval of the looks at the pollers' turns: three in a row find a poller stalled, 25 lost.
 const TURNS: Duration = Duration::from_millis(200);
@@ -339,27 +337,5 @@ impl Actor {
                 destroyed,
             });
         }
-    }
-}
-
-impl Engine {
-    /// All files of each ended session of which processes have memory. A session that is still to end has no certificate.
-    fn left(&self) -> io::Result<Vec<(Charge, Vec<OwnedFd>)>> {
-        let mut all = BTreeMap::<_, (Charge, Vec<OwnedFd>)>::new();
-        if mutant!("takeover: what clients keep is not left to the next daemon") {
-            return Ok(Vec::new());
-        }
-        let aside = self.sessions.in_quarantine();
-        let aside: Vec<_> = aside.map(|it| (it.charge(), it.core.memory())).collect();
-        let aside = aside.iter().map(|(charge, it)| (*charge, it));
-        let waiting = self.services.pending_reclaim.waiting();
-        let waiting = waiting.filter(|(charge, _)| self.sessions.get(charge.session.0).is_none());
-        for (charge, memory) in aside.chain(waiting) {
-            let (_, files) = all.entry(charge.session.0).or_insert((charge, Vec::new()));
-            for file in memory.files() {
-                files.push(file.for_successor()?);
-            }
-        }
-        Ok(all.into_values().collect())
     }
 }

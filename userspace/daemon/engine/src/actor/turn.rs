@@ -39,8 +39,8 @@ use onair_session::{AttachRefusal, Event, Examination, RetargetEvent, SessionCor
 use onair_settings::config::OnPollerDeath;
 
 use super::{Actor, Task};
+use crate::clients::ProbeNews;
 use crate::clients::inspection::Finding;
-use crate::clients::probe_news::ProbeNews;
 use crate::clock::Clocks;
 use crate::inputs::Input;
 use crate::machine::EndCause;

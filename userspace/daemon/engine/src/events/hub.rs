@@ -8,8 +8,7 @@ use onair_settings::access::authority::Grant;
 use onair_shares::{Owner, Share, Table, Usage};
 
 use super::interest::{Interest, LastSeen, Subject};
-use super::kept::Kept;
-use super::queue::{Sink, Subscription, queue};
+use super::queue::{Kept, Sink, Subscription, queue};
 use crate::clock::Clocks;
 
 /// Readers per uid that sees only its own sessions.
@@ -178,7 +177,7 @@ impl Drop for Hub {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kept::MOST;
+    use super::super::queue::MOST;
     use super::*;
     use crate::clock::Still;
     use crate::events::queue::WAITING;

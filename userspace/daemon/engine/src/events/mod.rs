@@ -7,7 +7,6 @@
 
 mod hub;
 mod interest;
-mod kept;
 mod queue;
 
 pub use hub::Hub;

@@ -5,7 +5,6 @@ mod clock_metrics;
 mod metrics;
 mod problems;
 mod service_metrics;
-mod shares;
 
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;

@@ -25,9 +25,9 @@ use crate::engine::Engine;
 use crate::inputs::Asked;
 use crate::machine::Machine;
 use crate::services::reply::{Awaited, Reply};
+use crate::sessions::Users;
 use crate::sessions::ending::millis;
 use crate::sessions::groups::{group_of, of_member, refusal};
-use crate::sessions::make::Users;
 
 /// Time for the pollers to get all members that start.
 const LEAD_NS: u64 = 5_000_000;

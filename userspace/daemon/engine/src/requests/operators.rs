@@ -17,9 +17,8 @@ use crate::schedule::TURN;
 use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::{converted, memory_bytes, persist_flow, sweep};
-use crate::sessions::SessionMut;
 use crate::sessions::ending::millis;
-use crate::sessions::make::Users;
+use crate::sessions::{SessionMut, Users};
 use crate::shares::{Claim, Full, Holdings};
 
 /// How long a destroy that does not wait for users waits for the daemon's own converter: it may be amid a frame.

@@ -7,7 +7,6 @@ mod port_watch;
 pub mod reply;
 mod ring_watch;
 pub mod rooms;
-pub mod test_delay;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
@@ -23,16 +22,17 @@ use onair_probe::SiteKind;
 use onair_settings::config::Config;
 use onair_settings::diagnostics::rate_limit::LineLimits;
 
-pub(crate) use self::arriving::Expected;
-pub use self::pollers::PollerDown;
 use self::port_watch::PortWatch;
 use self::rooms::{Capacity, Rooms};
-use self::test_delay::TestDelay;
 use crate::clients::waking::Waking;
 use crate::events::Hub;
 use crate::machine::Machine;
 use crate::pending_reclaim::PendingReclaim;
 use crate::persistence::{Archive, Store};
+use reply::TestDelay;
+
+pub(crate) use self::arriving::Expected;
+pub use self::pollers::PollerDown;
 pub use reply::Identity;
 
 /// Services and shared state of the sessions.

@@ -1,5 +1,7 @@
 //! The answer to a request, in transit to the requester.
 
+use std::time::Duration;
+
 use futures_channel::oneshot;
 use onair_api::{Problem, Timestamp, Versions};
 
@@ -64,4 +66,22 @@ pub struct Identity {
     pub versions: Versions,
     /// When the daemon started.
     pub started_at: Timestamp,
+}
+
+/// Slows down one kind of step: tests show with it that the step does not block other work.
+#[derive(Debug, Default)]
+pub struct TestDelay(Option<(&'static str, Duration)>);
+
+impl TestDelay {
+    /// Makes each step of `kind` take `longer` from now on.
+    pub fn set(&mut self, kind: &'static str, longer: Duration) {
+        self.0 = Some((kind, longer));
+    }
+
+    /// How much longer a step of `kind` takes.
+    #[must_use]
+    pub fn of(&self, kind: &str) -> Option<Duration> {
+        let (_, longer) = self.0.filter(|(slow, _)| *slow == kind)?;
+        Some(longer)
+    }
 }

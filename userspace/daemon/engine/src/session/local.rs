@@ -10,16 +10,11 @@
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use onair_api::{
-    Problem, ProblemCode, SessionId, SessionProblem, SessionProblemKind as Kind, SessionSpec,
-    SpecError, SpecErrors,
-};
+use onair_api::{Problem, ProblemCode, SessionId, SessionSpec, SpecError, SpecErrors};
 use onair_dataplane::{LocalConfig, MediaClock, Runtime};
 use onair_ipc::frames::FrameMemory;
 
 use super::attachment::NoPlace;
-use super::problem::problem;
-use super::traffic::look::TrafficLook;
 use super::{Session, converted};
 use crate::services::Services;
 
@@ -105,28 +100,5 @@ impl Session {
             let owner = (self.id.0, filler.number);
             services.machine.guard(frames.file().as_fd(), owner);
         }
-    }
-}
-
-impl TrafficLook<'_> {
-    /// Why no frames come to the readers of a local session. With no client it lies idle, which is no fault.
-    pub(super) fn filler_problem(&mut self) -> Option<SessionProblem> {
-        if !self.spec.is_local() {
-            return None;
-        }
-        let Some(filler) = converted::filler(self.core) else {
-            self.core.clients().attached().next()?;
-            let detail = format!(
-                "no client fills it, so its readers wait: start one, such as `onairctl pipe {} --send`",
-                self.spec.name
-            );
-            return Some(problem(Kind::NoFiller, detail));
-        };
-        let (command, pid) = (&filler.who.command, filler.who.pid);
-        let since = self.absent_since(self.counted.frames_complete)?;
-        let detail = format!(
-            "{command} ({pid}) fills it, and has submitted no frame since {since}: look after that process"
-        );
-        Some(problem(Kind::NoSignal, detail))
     }
 }

@@ -46,11 +46,11 @@ use crate::session::placing::home::Home;
 
 pub use self::certificate::{sweep, sweep_to_the_end};
 pub use self::driver::Progress;
-pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
 pub use self::retarget::RetargetTime;
 pub(crate) use crate::session::clients::connected::ConnectionChange;
 pub use crate::session::report::{SessionTotals, Shown};
+pub use driver::requests::event as poller_event;
 
 /// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
@@ -311,6 +311,33 @@ impl Session {
             if let Some(next) = next {
                 runtime.go_on_from(next.ssrc, next.sequence);
             }
+        }
+    }
+
+    /// Whether it can be started.
+    ///
+    /// # Errors
+    /// `draining`, `poller_down`.
+    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
+        self.check_not_draining()?;
+        services.check_poller(self.home.poller())
+    }
+
+    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
+    ///
+    /// # Errors
+    /// `poller_down`.
+    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
+        match self.core.runtime() {
+            Some(_) => Ok(()),
+            None => services.check_poller(self.home.poller()),
+        }
+    }
+
+    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
+    pub fn start_at(&mut self, tai_ns: u64) {
+        if let RuntimeHolder::Here(runtime) = self.core.place() {
+            runtime.start_at(tai_ns);
         }
     }
 }

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Direction, Operation, SessionOutcome, SessionSpec, SessionSummary};
 use onair_dataplane::PortInfo;
-use onair_ipc::event::EventKind as ClientEvent;
-use onair_mutant::mutant;
 use onair_session::shutdown::{
     LastUnits, Remedy, ShutdownCore, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
@@ -127,35 +125,6 @@ impl Ending {
             let _ = session.handle(services, Event::Abandon);
         });
         outcomes
-    }
-}
-
-impl Sessions {
-    /// Announces the shutdown to the clients of a session, before their calls return it.
-    pub fn announce_end(&self, id: u64) {
-        if mutant!("shutdown: clients get no draining event") {
-            return;
-        }
-        let session = self.get(id).into_iter();
-        for attachment in session.flat_map(|it| it.core.clients().attached()) {
-            attachment.memory.notify(ClientEvent::Draining, 0);
-        }
-    }
-
-    /// Stops a session. It is examined when its destroy begins.
-    pub fn stop_at_end(&mut self, services: &mut Services, id: u64) {
-        if let Some(mut session) = self.get_mut(id) {
-            session.requested_by = this_daemon(0).uid;
-            let _ = session.handle(services, Event::CancelTimer);
-            let _ = session.handle(services, Event::Stop);
-        }
-    }
-
-    /// Logs that a session stays in use.
-    pub fn warn_in_use(&self, id: u64, policy: Policy) {
-        if let Some(session) = self.get(id) {
-            tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
-        }
     }
 }
 

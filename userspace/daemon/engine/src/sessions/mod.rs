@@ -4,18 +4,26 @@ pub mod ending;
 mod find;
 pub mod groups;
 mod index;
-pub mod make;
 mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::{self, Deref, DerefMut};
 
-use onair_api::{SessionId, SessionName, SessionRef};
+use onair_api::{
+    EventKind, Problem, ProblemCode, SessionId, SessionName, SessionRef, SessionSpec, Who,
+};
+use onair_ipc::event::EventKind as ClientEvent;
 use onair_mutant::mutant;
-use onair_session::Trace;
+use onair_session::{Event, Trace};
+use onair_settings::access::authority::Caller;
+use onair_settings::access::peer::this_daemon;
+use onair_settings::config::Policy;
+use onair_shares::Owner;
 
 use self::index::Index;
-use crate::session::Session;
+use crate::services::Services;
+use crate::services::rooms::Admission;
+use crate::session::{Session, converted};
 
 pub use self::find::VisibleSessions;
 pub use self::index::Taken;
@@ -216,6 +224,79 @@ impl Sessions {
         let is_it = |it: &&EndedTrace| session.names(it.id, &it.name);
         ended.find(is_it).map(|it| it.trace.text(it.id, &it.name))
     }
+
+    /// Whether a session of this specification could be made, as far as its name and its layout decide it.
+    ///
+    /// # Errors
+    /// `name_taken`, `invalid_spec`.
+    pub fn check_new(&self, spec: &SessionSpec) -> Result<(), Problem> {
+        if self.named(&spec.name).is_some() {
+            let detail = format!("a session named {} exists", spec.name);
+            return Err(Problem::new(ProblemCode::NameTaken, detail));
+        }
+        converted::check(spec)
+    }
+
+    /// Makes a session that was checked, stopped, with its source if it is converted. Returns its id.
+    ///
+    /// # Errors
+    /// `invalid_spec`, `limit_reached`, `no_such_port`, `poller_full`.
+    pub fn make(
+        &mut self,
+        services: &mut Services,
+        spec: SessionSpec,
+        users: Users,
+    ) -> Result<u64, Problem> {
+        let is_empty = |index: u32| {
+            let blocked = services.machine.blocked(index);
+            blocked.is_none_or(|it| it.is_ok_and(|n| n == 0))
+        };
+        let (id, index) = self.numbers.issue(is_empty)?;
+        let made = Session::create(id, spec, users.owner, users.connection, index, services);
+        let made = made.and_then(|mut session| {
+            let (owner, admission) = (users.charged, users.admission);
+            (session.home).take_room(services, &session.spec, owner, admission)?;
+            Ok(session)
+        });
+        let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
+        session.settle_groups(services);
+        let created = EventKind::SessionCreated {
+            direction: session.spec.direction,
+            port: session.spec.port.clone(),
+            owner: session.owner.clone(),
+        };
+        services.hub.publish(Some(session.subject()), created);
+        self.insert(session);
+        self.look_for_source(services, id.0);
+        Ok(id.0)
+    }
+
+    /// Announces the shutdown to the clients of a session, before their calls return it.
+    pub fn announce_end(&self, id: u64) {
+        if mutant!("shutdown: clients get no draining event") {
+            return;
+        }
+        let session = self.get(id).into_iter();
+        for attachment in session.flat_map(|it| it.core.clients().attached()) {
+            attachment.memory.notify(ClientEvent::Draining, 0);
+        }
+    }
+
+    /// Stops a session. It is examined when its destroy begins.
+    pub fn stop_at_end(&mut self, services: &mut Services, id: u64) {
+        if let Some(mut session) = self.get_mut(id) {
+            session.requested_by = this_daemon(0).uid;
+            let _ = session.handle(services, Event::CancelTimer);
+            let _ = session.handle(services, Event::Stop);
+        }
+    }
+
+    /// Logs that a session stays in use.
+    pub fn warn_in_use(&self, id: u64, policy: Policy) {
+        if let Some(session) = self.get(id) {
+            tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
+        }
+    }
 }
 
 impl ops::Index<u64> for Sessions {
@@ -263,6 +344,37 @@ struct EndedTrace {
     /// The user whose shares it took.
     uid: u32,
     trace: Trace,
+}
+
+// Makes sessions: a number, memory and room on a poller, then the name in the list, then the event.
+//
+// All that can be refused is asked before the session is in the list, and a number whose session was not made is given
+// back: a refused request leaves nothing. It is stopped; who asked for it starts it.
+
+/// The users of a new session.
+#[derive(Clone, Debug)]
+pub struct Users {
+    /// The user that it belongs to.
+    pub owner: Who,
+    /// The user whose shares it takes.
+    pub charged: Owner,
+    /// The connection that creates it.
+    pub connection: Option<u64>,
+    /// How its poller's room is looked at.
+    pub admission: Admission,
+}
+
+impl Users {
+    /// A session that belongs to `caller`.
+    #[must_use]
+    pub fn of(caller: &Caller, connection: Option<u64>) -> Self {
+        Self {
+            owner: caller.who.clone(),
+            charged: caller.owner(),
+            connection,
+            admission: Admission::Checked,
+        }
+    }
 }
 
 #[cfg(test)]

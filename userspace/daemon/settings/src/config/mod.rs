@@ -21,10 +21,10 @@ use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
+pub use dataplane::Signal;
 pub use dataplane::clock::{Clock, PhcSetting, PtpQuestion};
 pub use dataplane::poller::{Idle, Poller};
 pub use dataplane::port::Port;
-pub use dataplane::signal::Signal;
 pub use error::ConfigError;
 pub use output::Recorder;
 pub use output::StateConfig;

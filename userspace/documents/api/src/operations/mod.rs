@@ -15,7 +15,6 @@ mod recordings;
 mod right;
 mod sessions;
 mod target;
-mod waits;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,13 +25,13 @@ pub use entry::{
     IDEMPOTENCY_KEY, Method, OperationEntry, Parameter, ParameterKind, ParameterPlace, Shape,
 };
 pub use groups::*;
+pub use input::{DestroyWait, Flush, Flushed};
 pub use input::{Input, Sent};
 pub use query::{ArrivingQuery, CertificateQuery, EventQuery, RecordingQuery, SessionQuery};
 pub use recordings::*;
 pub use right::{Access, Right};
 pub use sessions::*;
 pub use target::Target;
-pub use waits::{DestroyWait, Flush, Flushed};
 
 #[cfg(feature = "openapi")]
 pub use utoipa::ToSchema as Described;

@@ -3,7 +3,6 @@
 
 mod blocker;
 mod counters;
-mod eviction;
 mod group;
 mod legs;
 mod listed;
@@ -13,8 +12,8 @@ mod verdict;
 mod view;
 
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
+pub use blocker::{Eviction, EvictionCause, EvictionList};
 pub use counters::{CounterMetric, SessionCounter, SessionCounters};
-pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use group::{GroupMembership, JoinedBy, Querier};
 pub use legs::{LegState, Legs};
 pub use listed::{ListedSession, SessionList};

@@ -3,12 +3,11 @@
 use onair_essence::jpeg_xs::codestream::sublevel_bits;
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsStream, PacketMode};
 use onair_essence::video::{FrameRate, STANDARD_MAX_UDP, Sampling, Scan};
-
 use onair_essence::{Format, FormatDocument};
 
 use super::NotCarried;
+use crate::error::Notes;
 use crate::essence::compressed::Compressed;
-use crate::note::Notes;
 
 /// Bytes for headers, beside the pixels.
 const HEADERS: u64 = 1_024;

@@ -4,8 +4,7 @@ use onair_essence::FormatDocument;
 
 use crate::carried::NotCarried;
 use crate::description::{Essence, Media, SessionDescription, UnreadMedia};
-use crate::error::SdpError;
-use crate::note::Notes;
+use crate::error::{Notes, SdpError};
 
 /// A stream that a session can carry.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,9 @@
 
 use onair_essence::ancillary::{AncillaryStandard as Standard, AncillaryStream, Transmission};
 
-use crate::error::SdpError;
+use crate::error::{Notes, SdpError};
 use crate::essence::video::parse_rate;
 use crate::fmtp::{Parameters, Written};
-use crate::note::Notes;
 use crate::rate::DescribedRate;
 use crate::words::words;
 

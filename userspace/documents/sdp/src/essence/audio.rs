@@ -2,8 +2,8 @@
 
 use onair_essence::audio::{AudioDocument, AudioFormat, ChannelOrder, Coding};
 
+use crate::error::Notes;
 use crate::fmtp::{Parameters, Written};
-use crate::note::Notes;
 
 /// Bits of a PCM sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

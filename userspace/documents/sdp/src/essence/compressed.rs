@@ -5,12 +5,11 @@ use onair_essence::video::{
     Appearance, Depth, EXTENDED_MAX_UDP, STANDARD_MAX_UDP, Sampling, Scan, SenderType,
 };
 
-use crate::error::SdpError;
+use crate::error::{Notes, SdpError};
 use crate::essence::video::{
     parse_appearance, parse_rate, parse_scan, said_of, side, sides, write_appearance, write_scan,
 };
 use crate::fmtp::{Parameters, Written};
-use crate::note::Notes;
 use crate::rate::{DescribedRate, whole};
 use crate::words::Word;
 

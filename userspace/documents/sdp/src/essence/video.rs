@@ -5,9 +5,8 @@ use onair_essence::video::{
     SenderType, TransferCharacteristics, VideoFormat, VideoRange, VideoStandard, VideoStream,
 };
 
-use crate::error::SdpError;
+use crate::error::{Notes, SdpError};
 use crate::fmtp::{Parameters, Written};
-use crate::note::Notes;
 use crate::rate::{DescribedRate, whole};
 use crate::words::Word;
 

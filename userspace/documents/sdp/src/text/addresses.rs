@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use super::attributes::{Attribute, Attributes};
-use crate::error::{Fault, SdpError};
-use crate::note::Notes;
+use crate::error::{Fault, Notes, SdpError};
 use crate::rate::whole;
 
 /// Sources that a session may have.

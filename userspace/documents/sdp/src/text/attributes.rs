@@ -1,8 +1,7 @@
 //! Attributes (`a=`) of a session and of its media.
 
 use super::lines::Line;
-use crate::error::SdpError;
-use crate::note::Notes;
+use crate::error::{Notes, SdpError};
 use crate::rate::whole;
 
 /// An attribute with its line.

@@ -4,13 +4,12 @@ use onair_essence::audio::{AudioFormat, ChannelOrder};
 
 use super::attributes::Attributes;
 use crate::description::Essence;
-use crate::error::SdpError;
+use crate::error::{Notes, SdpError};
 use crate::essence::ancillary::Ancillary;
 use crate::essence::audio::{Aes3, Audio, PcmDepth, packet_time, parse_order, time_of};
 use crate::essence::compressed::Compressed;
 use crate::essence::video::DescribedVideo;
 use crate::fmtp::Parameters;
-use crate::note::Notes;
 use crate::rate::{DescribedRate, whole};
 
 /// The essence of a medium of this kind, such as `video`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::note::Notes;
+use crate::error::Notes;
 
 /// A line `key=value`.
 #[derive(Debug)]

@@ -7,8 +7,7 @@ use super::lines::{Line, decode, lines};
 use super::unread;
 use crate::clock::{MediaClock, ReferenceClock};
 use crate::description::{Essence, Media, Origin, SessionDescription, UnreadMedia};
-use crate::error::{Fault, SdpError};
-use crate::note::Notes;
+use crate::error::{Fault, Notes, SdpError};
 use crate::rate::whole;
 
 /// Longest description, in bytes.

@@ -3,7 +3,7 @@
 use super::attributes::Attribute;
 use super::lines::Line;
 use crate::description::Essence;
-use crate::note::Notes;
+use crate::error::Notes;
 
 /// Attributes that other parts read and note.
 const READ: [&str; 13] = [

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use onair_sdp::{Media, SessionDescription};
 use serde_json::{Value, json};
 
+use crate::samples::{bare, parsed};
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdp/field")
 }
@@ -85,4 +87,34 @@ fn descriptions_of_the_field_then_carried_or_noted_as_pinned() {
         pinned.as_object().unwrap().len(),
         found.as_object().unwrap().len()
     );
+}
+
+#[test]
+#[ignore = "ONAIR_CAPTURES names a folder of captures"]
+fn descriptions_of_real_equipment_then_written_as_parsed() {
+    let folder = std::env::var_os("ONAIR_CAPTURES").expect("ONAIR_CAPTURES names a folder");
+    let mut files = 0;
+    for entry in Path::new(&folder).join("sdp").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        files += 1;
+        // It describes payload type 96 in a medium of 97.
+        if path.ends_with("audio_AM824.sdp") {
+            let error = SessionDescription::parse(&text).unwrap_err().to_string();
+            assert!(
+                error.contains("give 97, the payload type of the m= line"),
+                "{error}"
+            );
+            continue;
+        }
+        let mut description = parsed(&text);
+        for note in description.notes.iter() {
+            eprintln!("{}: {note}", path.display());
+        }
+        let mut written = parsed(&description.to_string());
+        bare(&mut written);
+        bare(&mut description);
+        assert_eq!(written.media, description.media, "{}", path.display());
+    }
+    assert!(files > 0, "no descriptions in {}", folder.display());
 }

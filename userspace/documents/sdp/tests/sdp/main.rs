@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod ancillary;
-mod captures;
 mod compressed;
 mod corpus;
 mod faults;

@@ -13,7 +13,6 @@ mod open;
 mod open_send;
 #[path = "../rig/mod.rs"]
 mod rig;
-mod slots;
 mod stops;
 
 use std::sync::atomic::{AtomicU32, AtomicU64};

@@ -14,17 +14,16 @@ use std::time::Instant;
 
 use aya::Ebpf;
 use aya::programs::uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLink, UProbeScope};
+use onair_ebpf::process::{FileKey, SitedFile};
 use onair_ebpf::sites::Site;
+use onair_shares::Owner;
 
 use crate::clients::attached::{Attached, Hold, Known};
 use crate::error::{ProbeError, classify};
 use crate::programs::load::{PROGRAM_COUNT, site_program};
 use crate::programs::maps::locked;
 use crate::programs::multi::Multi;
-use crate::threads::modified::ModifiedFiles;
-use crate::threads::thread::spawn;
-use onair_ebpf::process::{FileKey, SitedFile};
-use onair_shares::Owner;
+use crate::threads::modified::{ModifiedFiles, spawn};
 
 /// Links dropped in parallel.
 const SIDE_BY_SIDE: usize = 16;

@@ -5,4 +5,3 @@ pub(crate) mod fair;
 pub(crate) mod kernel;
 pub(crate) mod modified;
 pub(crate) mod supervisor;
-pub(crate) mod thread;

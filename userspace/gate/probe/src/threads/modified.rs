@@ -10,15 +10,15 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
+use std::thread::{Builder, JoinHandle};
 
+use onair_ebpf::process::FileKey;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::error::ProbeError;
 use crate::programs::maps::locked;
-use crate::threads::thread::spawn;
-use onair_ebpf::process::FileKey;
 
 /// Watches files for writes; ends when dropped.
 pub(crate) struct ModifiedFiles {
@@ -107,4 +107,14 @@ impl FileWatch {
             }
         }
     }
+}
+
+pub(crate) fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, ProbeError> {
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(ProbeError::system("starting a thread of the probe"))
 }

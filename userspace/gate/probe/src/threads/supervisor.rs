@@ -16,7 +16,7 @@ use crate::error::ProbeError;
 use crate::programs::maps::locked;
 use crate::threads::arm::{Armed, ArmingStep};
 use crate::threads::fair::FairQueue;
-use crate::threads::thread::spawn;
+use crate::threads::modified::spawn;
 
 /// Clients checked concurrently, not counting slow checks.
 const WORKERS: usize = 4;

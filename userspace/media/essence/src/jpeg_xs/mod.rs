@@ -7,7 +7,6 @@ pub mod codestream;
 mod document;
 mod essence;
 mod measure;
-mod packet_mode;
 mod receive;
 pub mod rfc9134;
 mod send;
@@ -16,7 +15,7 @@ pub mod tag;
 
 pub use document::{JpegXsDocument, JpegXsPatch, ListedJpegXs, SeenJpegXs};
 pub use measure::{JpegXsMonitor, JpegXsTiming};
-pub use packet_mode::PacketMode;
 pub use receive::{CodestreamAssembly, CodestreamReceiver, Malformed};
+pub use rfc9134::PacketMode;
 pub use send::{CodestreamPacket, CodestreamPacketiser, CodestreamPattern, JpegXsNotSendable};
 pub use stream::{CompressedStandard, JpegXsStream};

@@ -1,7 +1,7 @@
 //! Payloads of RTP packets with JPEG XS: RFC 9134.
 
 use crate::ancillary::unit::Signalled;
-use crate::jpeg_xs::PacketMode;
+use crate::document::words::words;
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 4;
@@ -142,6 +142,18 @@ impl PayloadHeader {
             PacketMode::Slice => slice.unwrap_or(HEADER_SEGMENT),
         };
         (separator, low(index))
+    }
+}
+
+words! {
+    /// Content of a run of packets: `packetmode` of RFC 9134 §4.1.
+    #[derive(Default)]
+    PacketMode {
+        /// A frame or field: K is 0.
+        #[default]
+        Codestream "codestream",
+        /// The header, and each slice: K is 1.
+        Slice "slice",
     }
 }
 

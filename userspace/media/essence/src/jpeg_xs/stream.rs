@@ -1,11 +1,9 @@
 //! A format of JPEG XS and how its packets are sent.
 
+use super::rfc9134::{self, PacketMode};
 use crate::document::words::words;
 use crate::rtp;
 use crate::video::{Appearance, Depth, Field, FrameRate, Sampling, SenderType};
-
-use super::packet_mode::PacketMode;
-use super::rfc9134;
 
 /// Bytes before a payload's part of the codestream: IPv4, UDP, RTP, RFC 9134.
 const OVERHEAD: u64 = 20 + 8 + rtp::HEADER_BYTES as u64 + rfc9134::HEADER_BYTES as u64;

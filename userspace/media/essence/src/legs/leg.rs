@@ -1,6 +1,7 @@
 //! One of the two legs.
 
-use crate::rtp::PayloadTypes;
+use crate::receive::{Depacketise, Run, Sink};
+use crate::rtp::{PayloadTypes, RtpHeader};
 
 /// One of the two legs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,4 +76,37 @@ pub struct JointCounts {
     pub held: u64,
     /// Times that the stream began anew: another SSRC, or other sequence numbers.
     pub restarts: u64,
+}
+
+/// Receiver of a merge's packets.
+pub trait Onward {
+    /// Whether it refuses this packet: then that takes no number of the stream.
+    fn refuses(&self, rtp: &RtpHeader, payload: &[u8]) -> bool;
+
+    /// Gets packets, in order.
+    fn pass(&mut self, packets: &[&[u8]]);
+}
+
+/// An essence's receiver with the memory of its units.
+#[derive(Debug)]
+pub struct Receiving<'a, D, K> {
+    /// The receiver.
+    pub receiver: &'a mut D,
+    /// The memory.
+    pub sink: &'a mut K,
+    /// When the packets were received, in nanoseconds of a monotonic clock.
+    pub now_ns: u64,
+}
+
+impl<D: Depacketise<K::Slot>, K: Sink> Onward for Receiving<'_, D, K> {
+    #[inline]
+    fn refuses(&self, rtp: &RtpHeader, payload: &[u8]) -> bool {
+        self.receiver.refuses(rtp, payload)
+    }
+
+    #[inline]
+    fn pass(&mut self, packets: &[&[u8]]) {
+        let now_ns = self.now_ns;
+        self.receiver.push(&Run { packets, now_ns }, self.sink);
+    }
 }

@@ -3,8 +3,7 @@
 use onair_mutant::mutant;
 
 use super::config::MergeConfig;
-use super::leg::{JointCounts, Leg, LegCounts};
-use super::onward::Onward;
+use super::leg::{JointCounts, Leg, LegCounts, Onward};
 use super::path::Path;
 use super::skew::Skew;
 use super::window::{Arrived, Window, content, pass};

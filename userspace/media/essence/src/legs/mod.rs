@@ -6,7 +6,6 @@
 mod config;
 mod leg;
 mod merge;
-mod onward;
 mod path;
 mod places;
 mod skew;
@@ -19,6 +18,6 @@ pub use config::MergeConfig;
 pub use config::{Class, UnknownClass};
 pub use leg::Leg;
 pub use leg::{JointCounts, LegCounts};
+pub use leg::{Onward, Receiving};
 pub use merge::Merge;
-pub use onward::{Onward, Receiving};
 pub use skew::{Skew, SkewSecond};

@@ -2,9 +2,8 @@
 
 use onair_mutant::mutant;
 
-use super::leg::Leg;
+use super::leg::{Leg, Onward};
 use super::merge::{Fate, Front, LONG, Merge, Stream};
-use super::onward::Onward;
 use super::path::Claim;
 use super::window::{Arrived, content};
 use crate::rtp::RtpHeader;

@@ -6,8 +6,7 @@ use std::ops::Range;
 
 use arrayvec::ArrayVec;
 
-use super::leg::Leg;
-use super::onward::Onward;
+use super::leg::{Leg, Onward};
 use super::places::{Places, StoredPacket};
 
 /// Packets passed on together.

@@ -1,6 +1,6 @@
 //! The raster, as the headers of ST 2110-20 payloads show it.
 
-use crate::measure::kinds::Kinds;
+use crate::measure::Kinds;
 use crate::video::st2110_20::{SrdHeader, SrdHeaders};
 
 /// Units with so many rows are of a picture, however many are missing.

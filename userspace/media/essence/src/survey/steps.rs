@@ -1,6 +1,6 @@
 //! By how much a value grows from one occurrence to the next.
 
-use crate::measure::kinds::Kinds;
+use crate::measure::Kinds;
 
 /// Differences of consecutive 32-bit timestamps, with constant memory.
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,7 +12,7 @@ use crate::ancillary::unit::Signalled;
 use crate::jpeg_xs::PacketMode;
 use crate::jpeg_xs::codestream::UnitHeader;
 use crate::jpeg_xs::rfc9134::{HEADER_BYTES, PayloadHeader};
-use crate::measure::kinds::Kinds;
+use crate::measure::Kinds;
 use crate::rtp;
 use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
 

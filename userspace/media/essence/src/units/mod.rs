@@ -4,7 +4,6 @@
 //! the essence says what the packets are.
 
 mod assembly;
-mod ignored;
 mod receiver;
 mod refused;
 mod unit;

@@ -2,16 +2,14 @@
 
 use onair_mutant::mutant;
 
+use super::assembly::{Assembly, Reason as _};
+use super::refused::{Ignored, LastRefused, Refused};
+use super::unit::Unit;
 use crate::pace::{Ahead, FEW_LOST, Pace, Vouched, is_near};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::{PayloadTypes, RtpHeader, timestamp_after};
 use crate::sequence::{Arrival, Sequence, nearest};
 use crate::source::{Candidates, Strangers, Turn, turn_to};
-
-use super::assembly::{Assembly, Reason as _};
-use super::ignored::Ignored;
-use super::refused::{LastRefused, Refused};
-use super::unit::Unit;
 
 /// Treatment of a packet.
 enum Admission {

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 mod arriving;
-mod captures;
 mod foreign;
 mod rig;
 mod roundtrip;

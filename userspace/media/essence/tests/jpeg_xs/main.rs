@@ -2,9 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 mod arriving;
-mod captures;
 mod constant;
 mod contradicting;
 mod rig;
 mod roundtrip;
-mod seen;

@@ -1,8 +1,7 @@
 //! The first packet: what frames are like.
 
 use super::code::Numbers;
-use super::error::NutError;
-use super::flag;
+use super::{NutError, flag};
 
 const MOST_STREAMS: u64 = 64;
 

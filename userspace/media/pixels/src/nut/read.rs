@@ -4,9 +4,8 @@
 use std::io::{self, BufRead as _, BufReader, Read};
 
 use super::code::{Numbers, checksum, push};
-use super::error::NutError;
 use super::main_header::{FrameCode, MainHeader};
-use super::{FILE_ID, LONG_PACKET, NutVideo, flag, info, start};
+use super::{FILE_ID, LONG_PACKET, NutError, NutVideo, flag, info, start};
 
 /// Most bytes of a packet that is kept to be read; FFmpeg's have some hundred.
 const LONGEST_PACKET: u64 = 1 << 16;

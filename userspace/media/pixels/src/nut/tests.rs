@@ -124,7 +124,7 @@ fn skipped_packets_of_any_length_then_no_memory_is_taken() {
     code::put(&mut bytes, u64::MAX >> 1);
     let sum = code::checksum(&bytes[from..]);
     bytes.extend(sum.to_be_bytes());
-    let endless = std::io::repeat(1).take(1 << 20);
+    let endless = io::repeat(1).take(1 << 20);
     let mut reader = NutReader::open(bytes.chain(endless)).unwrap();
     assert!(matches!(reader.read(&mut [0; FRAME]), Err(NutError::Ends)));
 }

@@ -3,9 +3,11 @@
 //!
 //! The caller opens the pipes; recorded packets become files in `export`.
 
-mod kind;
 mod programme;
 mod reader;
+
+use std::fmt;
+use std::str::FromStr;
 
 use onair_essence::video::{Appearance, RTP_CLOCK_HZ, VideoFormat};
 
@@ -13,7 +15,6 @@ use crate::export::{FrameFile, NotWritten};
 use crate::nut::{NutVideo, NutWriter};
 use crate::{ConvertError, Picture, PixelFormat};
 
-pub use kind::{PipeFile, UnknownPipeFile};
 pub use programme::ProgrammeWriter;
 pub use reader::{PipeReader, PipedError};
 
@@ -245,6 +246,52 @@ impl PipeWriter {
         let frames = (ticks * u64::from(rate.numerator()) + frame / 2) / frame;
         let is_gap = ticks <= LONGEST_GAP_S * u64::from(RTP_CLOCK_HZ);
         number + if is_gap { frames.max(1) } else { 1 }
+    }
+}
+
+/// How frames are written to a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PipeFile {
+    /// NUT: a header, and frames with timestamps.
+    Nut,
+    /// YUV4MPEG2: a header, and frames.
+    Y4m,
+    /// Frames alone.
+    Raw,
+}
+
+impl PipeFile {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Nut, Self::Y4m, Self::Raw];
+
+    /// Its name on command lines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nut => "nut",
+            Self::Y4m => "y4m",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+/// The text is no [`PipeFile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("give nut, y4m or raw; of audio wav or pcm, of ancillary data jsonl")]
+pub struct UnknownPipeFile;
+
+impl FromStr for PipeFile {
+    type Err = UnknownPipeFile;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPipeFile> {
+        let found = Self::ALL.into_iter().find(|it| it.as_str() == text);
+        found.ok_or(UnknownPipeFile)
+    }
+}
+
+impl fmt::Display for PipeFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

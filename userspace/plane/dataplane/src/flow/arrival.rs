@@ -1,6 +1,9 @@
 //! When packets came that a poller took together.
 
-use crate::flow::packet::RX_BURST;
+use onair_net::datagram::Datagram;
+
+/// Packets taken from a port in one burst.
+pub(crate) const RX_BURST: usize = 32;
 
 /// Of packets that were taken together: as far as is known, they came evenly during some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +85,15 @@ impl Nap {
             until_ns: self.from_ns,
         }
     }
+}
+
+/// A received datagram, and the Ethernet frame that carried it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packet<'a> {
+    pub(crate) datagram: Datagram<'a>,
+    pub(crate) frame: &'a [u8],
+    /// Its place in the burst.
+    pub(crate) at: usize,
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 pub(crate) mod arrival;
 pub(crate) mod demux;
 pub(crate) mod map;
-pub(crate) mod packet;
 pub(crate) mod target;
 
 use std::net::SocketAddr;

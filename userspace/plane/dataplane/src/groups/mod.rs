@@ -5,23 +5,23 @@
 //! for the sources of all.
 
 pub(crate) mod kernel;
-pub(crate) mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossbeam_queue::ArrayQueue;
 use onair_dpdk::Port;
 use onair_mutant::mutant;
 use onair_net::ethernet::Mac;
-use onair_net::igmp::{ALL_NODES, Filter, Host, Querier, Version};
+use onair_net::igmp::{ALL_NODES, Filter, Host, Querier, Query, Version};
 use onair_net::ipv6::solicited_node;
 
 use crate::addresses::{Joined, KernelMembership as Socket, PortAddresses};
 use crate::config::PortInfo;
 use crate::groups::kernel::KernelGroups;
-use crate::groups::queries::QueryInbox;
+use crate::messages::events::Events;
 
 /// Between two looks at the queries: the shortest time for an answer is 100 ms (RFC 3376 §4.1.1).
 const LOOK: Duration = Duration::from_millis(20);
@@ -29,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A group that is joined again is left for so long before. The kernel tells of a change after up to three of its ticks
 /// (of 10 ms at most), and forgets one that is undone by then.
 pub const REJOINS_AFTER: Duration = Duration::from_millis(100);
+/// Queries that wait for the control thread.
+const QUERIES: usize = 64;
 
 /// The side that joins the groups of a port: the daemon or the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,6 +313,39 @@ impl PortGroups {
             version: (self.joiner(group) == Joiner::Own)
                 .then(|| self.host(group).version_at(now_ns)),
         })
+    }
+}
+
+/// Queries that arrived at one port. What does not fit is dropped: queriers ask again.
+#[derive(Debug)]
+pub(crate) struct QueryInbox {
+    queue: ArrayQueue<Query>,
+    events: Arc<Events>,
+}
+
+impl QueryInbox {
+    pub(crate) fn new(events: Arc<Events>) -> Self {
+        Self {
+            queue: ArrayQueue::new(QUERIES),
+            events,
+        }
+    }
+
+    /// False if too many wait. A flood wakes the control thread only as often as it looks.
+    pub(crate) fn push(&self, query: Query) -> bool {
+        let fits = self.queue.push(query).is_ok();
+        if fits {
+            self.events.wake();
+        }
+        fits
+    }
+
+    pub(crate) fn pop(&self) -> Option<Query> {
+        self.queue.pop()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 }
 

@@ -11,7 +11,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let events = Arc::new(crate::messages::events::Events::new().unwrap());
+        let events = Arc::new(Events::new().unwrap());
         let addresses = PortAddresses::default();
         let info = PortInfo::without_device("a", [2, 0, 0, 0, 0, 1], addresses);
         let queries = Arc::new(QueryInbox::new(Arc::clone(&events)));

@@ -11,7 +11,7 @@ use onair_net::igmp::Query;
 
 use crate::addresses::PortAddresses;
 use crate::config::PortSpec;
-use crate::groups::queries::QueryInbox;
+use crate::groups::QueryInbox;
 use crate::host::{HostShare, QUESTIONS};
 use crate::messages::command::Command;
 use crate::messages::inbox::Inbox;

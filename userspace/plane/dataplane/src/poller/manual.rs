@@ -10,9 +10,8 @@ use onair_net::ends::Ends;
 use onair_workers::ThreadRegistry;
 
 use crate::config::{DataplaneError, PortInfo};
-use crate::flow::arrival::Arrival;
-use crate::flow::packet::{Packet, RX_BURST};
-use crate::groups::queries::QueryInbox;
+use crate::flow::arrival::{Arrival, Packet, RX_BURST};
+use crate::groups::QueryInbox;
 use crate::messages::command::Command;
 use crate::messages::events::{EventReceiver, Events, Outbox};
 use crate::messages::inbox::Inbox;

@@ -33,7 +33,7 @@
 //! Lanes also carry what neighbours say (ARP, NDP). An answer arrives in one queue, but each poller sends with a
 //! neighbour table of its own. So each message goes to all.
 //!
-//! Read on in `poller/sessions/delivery.rs` (what comes before) and `poller/resting.rs` (the sleep).
+//! Read on in `poller/sessions/delivery.rs` (what comes before) and `poller/mod.rs` (the sleep).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,11 +46,11 @@ use onair_api::FlowSource;
 use onair_dpdk::{Burst, Mbuf};
 use onair_mutant::mutant;
 
+use crate::flow::arrival::RX_BURST;
 use crate::flow::map::FlowMap;
-use crate::flow::packet::RX_BURST;
 use crate::flow::{ReceivedFlow, admit};
 use crate::sleeper::Sleeper;
-use crate::transmit::neighbour_report::NeighbourReport;
+use crate::transmit::NeighbourReport;
 
 /// Packets that wait for one poller: two milliseconds of 1080p60 at 10 bit, eight such sessions.
 const PACKETS: usize = 4096;

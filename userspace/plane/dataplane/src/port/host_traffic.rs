@@ -17,15 +17,13 @@ use onair_net::ndp::{NdpReject, NeighbourMessage};
 use onair_net::vlan::id_of;
 
 use crate::addresses::PortAddresses;
-use crate::flow::arrival::Arrival;
-use crate::flow::packet::{Packet, RX_BURST};
-use crate::groups::queries::QueryInbox;
+use crate::flow::arrival::{Arrival, Packet, RX_BURST};
+use crate::groups::QueryInbox;
 use crate::port::hand_over::{Share, Unclaimed};
 use crate::port::{Deliver, NoSession};
 use crate::stats::PortCounters;
 use crate::transmit::neighbour::Neighbours;
-use crate::transmit::neighbour_report::NeighbourReport;
-use crate::transmit::{Transmit, TxSink};
+use crate::transmit::{NeighbourReport, Transmit, TxSink};
 
 /// How many packets ahead the poller prefetches headers.
 const PREFETCH: usize = 4;

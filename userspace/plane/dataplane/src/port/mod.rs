@@ -13,9 +13,8 @@ use onair_dpdk::{Burst, RxQueue};
 use onair_net::ethernet::Mac;
 
 use crate::config::PortInfo;
-use crate::flow::arrival::{Arrival, Nap};
-use crate::flow::packet::{Packet, RX_BURST};
-use crate::groups::queries::QueryInbox;
+use crate::flow::arrival::{Arrival, Nap, Packet, RX_BURST};
+use crate::groups::QueryInbox;
 use crate::port::hand_over::{Passed, Share, Unclaimed};
 use crate::port::host_traffic::HostTraffic;
 use crate::port::unclaimed::{UnclaimedFlows, UnclaimedTable};

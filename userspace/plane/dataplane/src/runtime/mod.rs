@@ -56,15 +56,13 @@ use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_mutant::mutant;
-
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 use serde::{Serialize, Serializer};
 
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
 use crate::flow::ReceivedFlow;
-use crate::flow::arrival::Arrival;
-use crate::flow::packet::Packet;
+use crate::flow::arrival::{Arrival, Packet};
 use crate::flow::target::{FlowTarget, SwitchTime};
 use crate::runtime::attachment::{Attachments, Parts};
 use crate::runtime::local::{Local, LocalConfig};

@@ -15,8 +15,7 @@ use onair_net::datagram::Datagram;
 use onair_net::ends::Ends;
 use onair_session::Runtime as _;
 
-use crate::flow::arrival::Arrival;
-use crate::flow::packet::Packet;
+use crate::flow::arrival::{Arrival, Packet};
 use crate::flow::target::LegTarget;
 use crate::runtime::legs::SecondLeg;
 use crate::runtime::receive::ReceiveConfig;

@@ -14,8 +14,7 @@ use onair_ipc::frames::FrameMemory;
 
 use crate::clock::MediaClock;
 use crate::flow::admit;
-use crate::flow::arrival::Arrival;
-use crate::flow::packet::{Packet, RX_BURST};
+use crate::flow::arrival::{Arrival, Packet, RX_BURST};
 use crate::flow::target::{FlowTarget, ip_bytes, payload_types};
 use crate::runtime::frame_pool::FramePool;
 use crate::runtime::legs::{Legs, SecondLeg};

@@ -10,7 +10,7 @@ use onair_essence::legs::Leg;
 use onair_essence::survey::{CapturedPacket, Survey};
 
 use crate::flow::admit;
-use crate::flow::packet::Packet;
+use crate::flow::arrival::Packet;
 
 /// How long a survey lasts at least.
 const LEAST_NS: u64 = 200_000_000;

@@ -1,12 +1,13 @@
 //! The transmit half of a port.
 
 pub(crate) mod neighbour;
-pub(crate) mod neighbour_report;
 
 use std::sync::Arc;
 
 use onair_dpdk::{Burst, TxQueue};
 use onair_mutant::mutant;
+use onair_net::arp::ArpMessage;
+use onair_net::ndp::NeighbourMessage;
 use onair_net::vlan::{TAG_BYTES, Vlan};
 
 use crate::stats::PortCounters;
@@ -230,6 +231,15 @@ impl TxSink for Transmit {
     fn is_down(&self) -> bool {
         self.is_down || !self.has_queue()
     }
+}
+
+/// A message of either family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NeighbourReport {
+    /// IPv4.
+    Arp(ArpMessage),
+    /// IPv6.
+    Ndp(NeighbourMessage),
 }
 
 #[cfg(test)]

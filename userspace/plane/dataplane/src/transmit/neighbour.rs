@@ -15,8 +15,7 @@ use onair_net::ndp::{self, Kind, NeighbourMessage};
 
 use crate::addresses::PortAddresses;
 use crate::host::HostLine;
-use crate::transmit::TxSink;
-use crate::transmit::neighbour_report::NeighbourReport;
+use crate::transmit::{NeighbourReport, TxSink};
 
 /// Quick requests, for a neighbour that is up.
 const QUICK_TRIES: u32 = 5;

@@ -2,29 +2,31 @@
 
 mod calibration;
 mod drivers;
-pub(crate) mod environment;
 pub(crate) mod interrupts;
 pub(crate) mod memory;
-pub(crate) mod registered_thread;
 pub(crate) mod removal;
 
-use std::{
-    ffi::{CStr, CString, c_char, c_int},
-    os::unix::ffi::OsStringExt as _,
-    path::PathBuf,
-    ptr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI32, Ordering},
-    },
-    thread,
-};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::marker::PhantomData;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::{env, ptr, thread};
 
 use rustix::thread::{CpuSet, gettid, sched_getaffinity};
 use serde::{Deserialize, Serialize};
 
 use crate::eal::calibration::Interruptible;
 use crate::{Error, Hugepages, Memory, log};
+
+const VARIABLE: &str = "LIBXDP_SKIP_DISPATCHER";
+/// Runs before `main`. Changing the environment is sound only while no other thread can read it,
+/// and when a test or an async runtime calls this crate, other threads run. A value set by the user
+/// stays.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = skip_dispatcher;
 
 /// `[dpdk]`: DPDK's memory and devices
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -88,7 +90,7 @@ impl Eal {
     /// [`Error::AlreadyInitialised`], [`Error::Hugepages`], [`Error::Invalid`], [`Error::Version`],
     /// [`Error::Environment`] before DPDK is called; DPDK's errors as [`Error::Dpdk`].
     pub fn init(config: &EalConfig) -> Result<Self, Error> {
-        environment::check()?;
+        check()?;
         check_version()?;
         let memory = Memory::choose(config.hugepages, config.memory_mb)?;
         let mut arguments = arguments(config, memory)?;
@@ -268,5 +270,72 @@ fn init_here(arguments: Vec<CString>) -> Result<(), Error> {
             Err(Error::dpdk("initialise DPDK with", shown, -errno, log))
         }
         _ => Ok(()),
+    }
+}
+
+// The environment variable that the AF_XDP driver's library reads.
+//
+// libxdp loads a dispatcher program before ours unless `LIBXDP_SKIP_DISPATCHER` is set. With the
+// dispatcher, the interface of a killed daemon refuses the next daemon once; without it, the next
+// daemon replaces the old program. So the variable is always set.
+
+extern "C" fn skip_dispatcher() {
+    // SAFETY: constructors run in the only thread.
+    unsafe { libc::setenv(c"LIBXDP_SKIP_DISPATCHER".as_ptr(), c"1".as_ptr(), 0) };
+}
+
+/// Checks that the constructor has run: a linker may be told to drop it.
+pub(crate) fn check() -> Result<(), Error> {
+    match env::var_os(VARIABLE) {
+        Some(_) => Ok(()),
+        None => Err(Error::Environment { variable: VARIABLE }),
+    }
+}
+
+/// Registers the calling thread with DPDK for as long as it lives.
+///
+/// A registered thread has its own cache in every pool, which makes allocating and freeing about
+/// three times faster. Pin the thread first. At most 127 threads can be registered at a time. Drop
+/// it in the thread that created it (it is not [`Send`]).
+#[derive(Debug)]
+pub struct RegisteredThread {
+    _alive: Arc<Alive>,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl RegisteredThread {
+    /// Registers the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::Dpdk`] if no place is left or the thread is already registered.
+    pub fn new(eal: &Eal) -> Result<Self, Error> {
+        // SAFETY: EAL is initialised, `eal` proves it.
+        let (code, log) = log::captured(|| unsafe { dpdk_sys::rte_thread_register() });
+        if code < 0 {
+            // SAFETY: reads a thread-local of DPDK's; the code itself is -1.
+            let errno = unsafe { dpdk_sys::onair_errno() };
+            let name = thread::current().name().unwrap_or("?").to_owned();
+            return Err(Error::dpdk("register thread", name, -errno, log));
+        }
+        Ok(Self {
+            _alive: eal.alive(),
+            _not_send: PhantomData,
+        })
+    }
+}
+
+impl Drop for RegisteredThread {
+    fn drop(&mut self) {
+        // SAFETY: this thread registered itself, and EAL is still up because
+        // `_alive` is dropped after this.
+        unsafe { dpdk_sys::rte_thread_unregister() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn variable_in_any_program_that_links_us_is_set() {
+        assert!(super::check().is_ok());
     }
 }

@@ -2,7 +2,6 @@
 //! not. All others are the kernel's (`ebpf/src/port.bpf.c`).
 
 mod host;
-mod key;
 mod link;
 pub(crate) mod program;
 
@@ -14,8 +13,8 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use aya::maps::{HashMap, MapData};
 
 use self::host::Host;
-use self::key::{FLOW_BYTES, KEY_BYTES, Key};
 use self::program::Held;
+use program::{FLOW_BYTES, KEY_BYTES, Key};
 
 /// Bits of the value of a network, as in `port.bpf.c`.
 const IGMP_OF_NETWORK: u32 = 1;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rtrb::{Consumer, RingBuffer};
 
-use crate::producer::event::{Event, Missed};
+use crate::producer::{Event, Missed};
 
 /// Highest input rate of a ring: 10 Gb/s.
 const BYTES_PER_MS: usize = 1_250_000;

@@ -9,13 +9,11 @@ use onair_disk::open_regular;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::Digest as _;
 
+use super::packets::{self, Contents};
 use crate::files::Folder;
 use crate::files::sum::hexadecimal;
 use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
 use crate::spec::{RecordName, UNFINISHED};
-
-use super::contents::Contents;
-use super::packets;
 
 /// A file in the folder.
 pub(super) struct FoundFile {

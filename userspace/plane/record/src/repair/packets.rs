@@ -3,12 +3,12 @@
 
 use std::io::{self, Read};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::manifest::{Manifest, Time};
 use crate::pcapng::{
     BYTE_ORDER, COMMENT, INTERFACE, PACKET, SECTION, STATISTICS, repair_statistics, section_block,
 };
-
-use super::contents::{Contents, fill};
 
 /// Longest block of this recorder: the largest packet and all its options.
 const LONGEST: usize = 262_144 + 4096;
@@ -114,4 +114,39 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
         .first_chunk()
         .expect("the caller checked the length");
     u32::from_le_bytes(*word)
+}
+
+/// Result of reading a file.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Length of the complete part in bytes, and its sum.
+    pub(super) kept: u64,
+    pub(super) hash: Sha256,
+    /// Events by interface name.
+    pub(super) events: Vec<(String, u64)>,
+    pub(super) first_at: Option<u64>,
+    pub(super) last_at: Option<u64>,
+    /// Bytes to append so that tools open it.
+    pub(super) addition: Vec<u8>,
+}
+
+impl Contents {
+    pub(super) fn total(&self) -> u64 {
+        self.events.iter().map(|(_, count)| count).sum()
+    }
+
+    /// Adds complete bytes.
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.kept += bytes.len() as u64;
+    }
+}
+
+/// Reads `to.len()` bytes; false if there are fewer.
+pub(super) fn fill(reader: &mut impl Read, to: &mut [u8]) -> io::Result<bool> {
+    match reader.read_exact(to) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -8,8 +8,7 @@ use onair_api::{Certificate, DestroyWait, Flush, Flushed, SessionRef};
 use onair_control::{Answer, Client};
 
 use crate::failure::Failure;
-use crate::render;
-use crate::render::falling::Falling;
+use crate::render::{self, Falling};
 
 /// Poll interval of the progress line.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);

@@ -8,7 +8,6 @@ pub(crate) mod certificate;
 pub(crate) mod daemon;
 pub(crate) mod event;
 pub(crate) mod export;
-pub(crate) mod falling;
 pub(crate) mod group;
 pub(crate) mod page;
 pub(crate) mod pipe;
@@ -18,6 +17,7 @@ pub(crate) mod session;
 pub(crate) mod top;
 pub(crate) mod verdict;
 
+use std::fmt;
 use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
@@ -27,6 +27,9 @@ use onair_essence::rows::{Grade, Row};
 
 use crate::document::Forecast;
 use session::blocker;
+
+/// Most numbers shown: the first one and the last ones.
+const SHOWN: usize = 6;
 
 /// A table with a header line and without a frame.
 pub(crate) fn table(heads: &[&str]) -> Table {
@@ -224,6 +227,34 @@ pub(crate) fn render(forecast: &Forecast) -> String {
     text
 }
 
+/// The numbers seen so far, each once: `12 … 3 … 0 users`.
+#[derive(Debug, Default)]
+pub(crate) struct Falling {
+    seen: Vec<u64>,
+}
+
+impl Falling {
+    /// Records the number of users left. Returns whether it changed.
+    pub(crate) fn now(&mut self, users: u64) -> bool {
+        if self.seen.last() == Some(&users) {
+            return false;
+        }
+        if self.seen.len() >= SHOWN {
+            self.seen.remove(1);
+        }
+        self.seen.push(users);
+        true
+    }
+}
+
+impl fmt::Display for Falling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seen: Vec<_> = self.seen.iter().map(ToString::to_string).collect();
+        let noun = if self.seen == [1] { "user" } else { "users" };
+        write!(f, "{} {noun}", seen.join(" … "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,5 +288,21 @@ mod tests {
         let mut table = table(&["A", "LONGER"]);
         table.add_row(["x", "y"]);
         assert_eq!(print(table), "A  LONGER\nx  y\n");
+    }
+
+    #[test]
+    fn falling_seen_again_then_each_number_once_and_a_short_line() {
+        let mut users = Falling::default();
+        assert!(users.now(1));
+        assert_eq!(users.to_string(), "1 user");
+        let mut users = Falling::default();
+        for count in [12, 12, 3, 3, 0] {
+            users.now(count);
+        }
+        assert_eq!(users.to_string(), "12 … 3 … 0 users");
+        for count in (0..100).rev() {
+            users.now(count);
+        }
+        assert_eq!(users.to_string(), "12 … 4 … 3 … 2 … 1 … 0 users");
     }
 }

@@ -6,8 +6,7 @@ use std::process::Stdio;
 use onair_api::{Certificate, ProblemCode};
 use serde_json::{Value, json};
 
-use crate::support::documents::{AT, all_in, who};
-use crate::support::played::{Played, onairctl, ran};
+use crate::support::{AT, Played, all_in, onairctl, ran, who};
 
 /// A valid certificate.
 fn good() -> Value {

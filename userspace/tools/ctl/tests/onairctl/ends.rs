@@ -3,8 +3,7 @@
 use onair_api::ProblemCode;
 use serde_json::{Value, json};
 
-use crate::support::documents::{AT, all_in, blocker, health, reading, session};
-use crate::support::played::{Played, Ran};
+use crate::support::{AT, Played, Ran, all_in, blocker, health, reading, session};
 
 fn stopped() -> Value {
     let mut view = session();

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::documents::{blocker, who};
-use crate::support::played::{Played, Ran};
+use crate::support::{Played, Ran, blocker, who};
 
 const AT: &str = "2026-11-20T09:10:08.157000Z";
 

@@ -10,8 +10,7 @@ use rustix::net::{
 };
 use serde_json::json;
 
-use crate::support::documents::blocker;
-use crate::support::played::{Played, onairctl, ran};
+use crate::support::{Played, blocker, onairctl, ran};
 
 #[test]
 fn exit_code_each_problem_then_as_help_says() {

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::RecordingEnd;
 use onair_essence::send::{PacketPlan as _, StreamHeader};
-use onair_essence::video::st2110_20::Packetiser;
-use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
+use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
 use onair_net::datagram::FlowHeader;
 use onair_net::ethernet::Mac;
@@ -16,8 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::analyses::Written;
-use crate::support::documents::all_in;
-use crate::support::played::{Ran, onairctl, ran};
+use crate::support::{Ran, all_in, onairctl, ran};
 
 pub(crate) const AT_NS: u64 = 1_700_000_000_000_000_000;
 

@@ -3,8 +3,7 @@
 use onair_api::{Problem, ProblemCode};
 use serde_json::json;
 
-use crate::support::documents::{listed, session};
-use crate::support::played::{Played, onairctl, ran};
+use crate::support::{Played, listed, onairctl, ran, session};
 
 /// What a shell gets for the last word of `args`, which may be empty.
 fn candidates(daemon: &Played, args: &str) -> Vec<String> {
@@ -25,7 +24,7 @@ fn daemon() -> Played {
     let mut studio = session();
     studio["attachments"][0]["attachment"] = json!(7);
     let certificate = json!({"session": "6920a1c300000009", "name": "gone", "operation": "abort",
-        "requester": crate::support::documents::who(), "issued_at": crate::support::documents::AT,
+        "requester": crate::support::who(), "issued_at": crate::support::AT,
         "memory": {"state": "pending", "bytes": 1, "held_by": []}, "reconciled": 0, "disagreements": 0});
     let unknown = |code, detail| serde_json::to_value(Problem::new(code, detail)).unwrap();
     Played::script(&[

@@ -3,8 +3,7 @@
 use onair_api::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
-use crate::support::documents::{AT, all_in, who};
-use crate::support::played::Played;
+use crate::support::{AT, Played, all_in, who};
 
 pub(crate) fn recording(state: &str) -> Value {
     let counts = json!({"arrived": 1000, "accepted": 990, "dropped": {"ring_full": 10},

@@ -6,8 +6,7 @@ use std::process::Stdio;
 use onair_api::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
-use crate::support::documents::{certificate, health, session};
-use crate::support::played::{Played, Request};
+use crate::support::{Played, Request, certificate, health, session};
 
 fn sent(args: &str) -> Request {
     let daemon = Played::code(ProblemCode::Internal);

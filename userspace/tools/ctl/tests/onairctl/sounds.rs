@@ -12,8 +12,7 @@ use tempfile::TempDir;
 
 use crate::analyses::Written;
 use crate::exports::{AT_NS, Packet, recorded};
-use crate::support::documents::all_in;
-use crate::support::played::{Ran, onairctl, ran};
+use crate::support::{Ran, all_in, onairctl, ran};
 
 const LEGS: [&str; 2] = ["239.1.2.3:5004", "239.1.3.3:5004"];
 /// Packets of 1 ms.

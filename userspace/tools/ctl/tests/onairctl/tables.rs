@@ -3,10 +3,9 @@
 use onair_api::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
 
-use crate::support::documents::{
-    AT, all_in, blocker, certificate, clock, health, listed, reading, session, who,
+use crate::support::{
+    AT, Played, all_in, blocker, certificate, clock, health, listed, reading, session, who,
 };
-use crate::support::played::Played;
 
 /// What `top` asks for.
 const SESSIONS: &str = "GET /v1/sessions?full=true";

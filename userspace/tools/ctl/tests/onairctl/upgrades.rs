@@ -8,8 +8,7 @@ use std::process::Command;
 use onair_api::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
-use crate::support::documents::{all_in, health, listed, session};
-use crate::support::played::{Played, Ran, ran};
+use crate::support::{Played, Ran, all_in, health, listed, ran, session};
 
 /// No process has it: the program that runs cannot be read, and its version counts.
 const OLD_PID: u32 = u32::MAX;

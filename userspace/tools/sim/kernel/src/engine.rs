@@ -9,8 +9,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{CoroutineResult, Yielder};
 
 use crate::chance::{self, below, chance};
-use crate::mortal::Mortal;
-use crate::task::{Fiber, State, Task, Tasks};
+use crate::task::{Fiber, Mortal, State, Task, Tasks};
 use crate::{TaskId, buffer, futex, local, stall, views};
 
 /// No task runs: the life is being set up.

@@ -12,7 +12,6 @@ mod engine;
 mod futex;
 mod hooks;
 mod local;
-mod mortal;
 mod stall;
 mod task;
 mod views;
@@ -30,10 +29,10 @@ pub use self::futex::{
 };
 pub use self::hooks::{label, on_kick, on_label, on_wake, send_kick};
 pub use self::local::{AccessError, TaskLocal};
-pub use self::mortal::Mortal;
 pub use self::stall::{hamper, slow_calls, stall, stalled_ns};
 pub use self::views::has_weak_memory;
 pub use self::word::{AtomicU32, AtomicU64};
+pub use task::Mortal;
 
 /// Identity of a task of the present life.
 pub type TaskId = usize;

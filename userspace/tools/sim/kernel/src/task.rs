@@ -1,13 +1,14 @@
 //! The tasks of a life: what state they are in.
 
+use std::cell::Cell;
 use std::ptr::null;
+use std::rc::Rc;
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, Yielder};
 
-use crate::TaskId;
 use crate::chance::{below, chance};
-use crate::mortal::Mortal;
+use crate::{TaskId, engine};
 
 pub(crate) type Fiber = Coroutine<(), (), (), DefaultStack>;
 
@@ -140,5 +141,28 @@ impl Tasks {
             }
         }
         self.ready.pop()
+    }
+}
+
+/// A process, or a single thread, that can be killed.
+#[derive(Clone, Debug, Default)]
+pub struct Mortal(Rc<Cell<bool>>);
+
+impl Mortal {
+    /// Whether it was killed.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.0.get()
+    }
+
+    /// SIGKILL: none of its tasks makes another step.
+    pub fn kill(&self) {
+        if !self.0.replace(true) {
+            engine::doom(self);
+        }
+    }
+
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
     }
 }

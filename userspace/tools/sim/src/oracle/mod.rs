@@ -4,11 +4,15 @@ mod ends;
 mod exit;
 mod frames;
 mod idle;
-mod labels;
 mod sending;
 mod stops;
 
+use onair_ipc::gate::is_open;
 use onair_session::Event;
+use onair_sim_kernel::{current, has_weak_memory, mappings};
+
+use crate::runtime::PlayedRuntime;
+use crate::world::{violation, world};
 
 pub(crate) use self::ends::{answered, destroyed, freed, quarantined};
 pub(crate) use self::exit::{
@@ -20,7 +24,6 @@ pub(crate) use self::frames::{
 pub(crate) use self::idle::{
     calls_if_empty, check_timer, examined, idle, leave_nothing, left, noted, ticked, waits,
 };
-pub(crate) use self::labels::{check_released, passed};
 pub(crate) use self::sending::{
     fill, fill_half, flush_asked, flush_begins, flushed, new_stamp, note_fates, submitted,
 };
@@ -28,12 +31,6 @@ pub(crate) use self::stops::{
     announcing, closed, ended_in_parts, is_closed_for_good, polled, refused_for_good, returned,
     started, state, woken,
 };
-
-use onair_ipc::gate::is_open;
-use onair_sim_kernel::has_weak_memory;
-
-use crate::runtime::PlayedRuntime;
-use crate::world::{violation, world};
 
 /// After an event: what clients were told in the middle of it is true by now.
 pub(crate) fn after() {
@@ -197,4 +194,95 @@ pub(crate) fn refused(number: u64) {
             client.is_refused = true;
         }
     });
+}
+
+/// The running task passes a label of a call.
+pub(crate) fn passed(name: &'static str) {
+    match name {
+        "wait.before_begin" => enter(),
+        "wait.ended" => {
+            world(|world| {
+                let task = current();
+                if let Some(&of) = world.of_task.get(&task) {
+                    world.clients[of].inside.remove(&task);
+                }
+            });
+        }
+        "call.begun" => world(|world| {
+            if let Some(&of) = world.of_task.get(&current()) {
+                world.sessions[world.clients[of].session].calls += 1;
+            }
+        }),
+        "put.begun" => world(|world| {
+            if let Some(&of) = world.of_task.get(&current()) {
+                world.clients[of].puts += 1;
+            }
+        }),
+        "kick.taken" => kicks(),
+        "leave.frames_gone" => released(false),
+        "leave.seg_gone" => released(true),
+        _ => {}
+    }
+}
+
+/// It has taken the request for a kick. The control thread makes the next one as it handles an event.
+fn kicks() {
+    let twice = world(|world| {
+        let &of = world.of_task.get(&current())?;
+        let client = &mut world.clients[of];
+        client.new_kicks += u32::from(!world.is_in_event);
+        (client.new_kicks > 1 && client.is_honest()).then_some(client.number)
+    });
+    if let Some(number) = twice {
+        violation(format!("{number} kicks twice for one request"));
+    }
+}
+
+/// The process has released its frames, and then its words.
+fn released(is_all: bool) {
+    let wrong = world(|world| {
+        let &of = world.of_task.get(&current())?;
+        let client = &mut world.clients[of];
+        let has_words = mappings(client.file) > 1;
+        let is_twice = is_all && std::mem::replace(&mut client.is_released, true);
+        let is_wrong = is_twice || !is_all && !has_words && !client.is_released;
+        (is_wrong && client.is_honest()).then_some(client.number)
+    });
+    if let Some(number) = wrong {
+        violation(format!(
+            "{number} releases its words before its frames, or twice"
+        ));
+    }
+}
+
+/// The life is over: a process whose threads have all left has released the memory.
+pub(crate) fn check_released() {
+    let kept = world(|world| {
+        let clients = world
+            .clients
+            .iter()
+            .filter(|it| it.is_honest() && !it.is_dead() && it.has_left && !it.has_dead_thread());
+        let kept = clients.filter(|it| !it.is_released);
+        kept.map(|it| it.number).collect::<Vec<_>>()
+    });
+    for number in kept {
+        violation(format!("{number} has left, and never releases the memory"));
+    }
+}
+
+/// It is past the gates, and will sleep.
+fn enter() {
+    let wrong = world(|world| {
+        let task = current();
+        let &of = world.of_task.get(&task)?;
+        let client = &mut world.clients[of];
+        client.inside.insert(task);
+        let is_over = world.sessions[client.session].is_over && !world.is_daemon_dead;
+        (is_over && client.is_honest() && !client.is_evicted).then_some(client.number)
+    });
+    if let Some(number) = wrong {
+        violation(format!(
+            "a caller of {number} is past the gates of a session that has ended"
+        ));
+    }
 }

@@ -2,10 +2,9 @@
 //!
 //! It has chance of its own, so that many lives, with old seeds among them, stay as they are.
 
-use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;
 
-use super::{Adversity, Death, Deed, DeedKind, End, Plan, reached};
+use super::{Adversity, Death, Plan, reached};
 
 /// With this number the seeds of faults that were mended have lives without adversity.
 const OWN: u64 = 3336;
@@ -79,48 +78,4 @@ fn a_label(below: &mut dyn FnMut(u64) -> usize, wanted: impl Fn(&str) -> bool) -
 /// The call that a label is in.
 fn family(label: &str) -> &str {
     label.split('.').next().unwrap_or(label)
-}
-
-impl Plan {
-    /// Deeds that together need little time, somewhere between the others.
-    fn add_burst(&mut self, below: &mut dyn FnMut(u64) -> usize) {
-        use DeedKind::*;
-        let kinds: &[DeedKind] = match below(7) {
-            0 => &[Bounce, Bounce, Bounce],
-            1 => &[Verdict, Quarantine, KillProcess, KillProcess, KillProcess],
-            2 => &[LookForDead, KillThread, LookForDead, LookForDead],
-            3 => &[Flush, KillPoller],
-            4 => &[HangUp, Bounce],
-            5 => &[Evict, Verdict],
-            _ => &[Stop, KillTwoThreads, Start],
-        };
-        let session = below(self.sessions.len() as u64);
-        let longest = [1, 3_000, 100_000][below(3)];
-        let at = below(self.deeds.len() as u64 + 1);
-        let burst = kinds.iter().map(|kind| Deed {
-            after: below(longest) as u64,
-            kind: *kind,
-            session,
-            which: 2 * below(32),
-        });
-        let burst: Vec<Deed> = burst.collect();
-        self.deeds.splice(at..at, burst);
-    }
-
-    /// A poller does nothing for longer than the exit's remedy may take.
-    fn hang_amid_the_exit(&mut self, below: &mut dyn FnMut(u64) -> usize) {
-        let after = below(1_000) as u64;
-        self.deeds.push(Deed {
-            after,
-            kind: DeedKind::HangPoller,
-            session: below(self.sessions.len() as u64),
-            which: 2,
-        });
-        (self.late, self.quiesce) = (0, 200_000_000);
-        self.end = End::Shutdown {
-            remedy: Remedy::Evict,
-            grace: 0,
-            forced_after: None,
-        };
-    }
 }

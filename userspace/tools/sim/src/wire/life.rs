@@ -7,8 +7,7 @@ use onair_essence::Format;
 use onair_essence::legs::Leg;
 use onair_essence::rtp::RtpHeader;
 
-use super::plan::{Strange, WireDeedKind, WirePlan};
-use super::sender::Sender;
+use super::plan::{Sender, Strange, WireDeedKind, WirePlan};
 use super::session::{Ended, Session};
 use super::{TIMEOUT_NS, TYPE};
 use crate::life::{Report, message};

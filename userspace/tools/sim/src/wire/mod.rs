@@ -4,13 +4,11 @@
 //! | file | noun |
 //! |---|---|
 //! | `plan` | what the stranger sends, and what the network loses |
-//! | `sender` | the sender's packets, and what its units contain |
 //! | `session` | a poller's part of the session, and its memory |
 //! | `life` | one life, and what must be so in it |
 
 mod life;
 mod plan;
-mod sender;
 mod session;
 
 pub(crate) use self::life::live;

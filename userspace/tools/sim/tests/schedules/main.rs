@@ -1,15 +1,17 @@
 //! Schedules of one client's threads on the simulator's words, which whole lives are not likely to meet.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-mod leaving;
 mod open;
 #[path = "../../../../gate/ipc/tests/rig/pair.rs"]
 mod pair;
 
 use std::any::Any;
 
+use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::Geometry;
 use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::pins::End;
 use onair_sim_kernel::{Outcome, below, boot, give_way, run, shut_down, spawn};
 
 /// Steps after which a schedule counts as endless.
@@ -56,4 +58,27 @@ fn wake_more(memory: &AttachmentMemory) {
 fn pair_of(frames: &FrameMemory) -> pair::Pair {
     let number = below(2) as u64;
     pair::Pair::new(number, false, frames, number == 0)
+}
+
+/// A start by another thread lets callers in until the session's gate is replaced.
+#[test]
+fn leave_against_a_stop_and_a_start_then_no_caller_sleeps_on() {
+    schedules(6_000, || {
+        let frames = FrameMemory::create(Geometry::new(1, 100).unwrap(), true).unwrap();
+        let pair = pair_of(&frames);
+        for _ in 0..2 {
+            let client = pair.client.clone();
+            spawn(vec![], move || {
+                while client.get(Deadline::Never) != Err(Refusal::Stale) {
+                    let _ = client.wait_started(Deadline::Never);
+                }
+            });
+        }
+        let (pauses, leaves) = (pair.client.clone(), pair.client.clone());
+        spawn(vec![], move || {
+            pauses.stop();
+            pauses.start();
+        });
+        spawn(vec![], move || leaves.leave(End::ByHand));
+    });
 }

@@ -5,15 +5,17 @@
 //! gets one [`Finding`], at the latest after its limit. Questions about one process run one after
 //! the other, and processes take turns: a process with expensive questions delays only its own.
 
-pub mod sites;
-
+use std::any::Any;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use onair_engine::clients::inspection::{Finding, Inspection, InspectionTask, Look};
-use onair_probe::Looker;
+use onair_engine::clients::inspection::{
+    Finding, Inspection, InspectionTask, Look, SiteLook, Sites,
+};
+use onair_ipc::memory::EventCountFile;
+use onair_probe::{Looker, SiteChecker};
 use onair_workers::absence::extended;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -278,7 +280,7 @@ fn look_at(looks: Vec<InspectionTask>) -> Finding {
             // It is the only one.
             InspectionTask::Alone(look) => return look(&Proc),
             InspectionTask::Sites(look, tell) => {
-                lookers.push(sites::looker(look));
+                lookers.push(looker(look));
                 told.push(tell);
             }
         }
@@ -288,6 +290,31 @@ fn look_at(looks: Vec<InspectionTask>) -> Finding {
     let cost = begin.elapsed();
     let found = told.into_iter().zip(seen);
     Finding::Several(found.map(|(tell, seen)| tell(seen, cost)).collect())
+}
+
+/// The sites of an armed client.
+#[derive(Debug)]
+pub struct ArmedSites(pub SiteChecker);
+
+struct RealLook(Looker);
+
+impl SiteLook for RealLook {}
+
+impl Sites for ArmedSites {
+    fn watch_event_counts(&self, session: u64, event_counts: EventCountFile) {
+        self.0.watch_event_counts(session, event_counts);
+    }
+
+    fn look(&self) -> Box<dyn SiteLook> {
+        Box::new(RealLook(self.0.looker()))
+    }
+}
+
+/// How a helper thread looks at sites of this machine.
+fn looker(look: Box<dyn SiteLook>) -> Looker {
+    let look: Box<dyn Any> = look;
+    let look = look.downcast::<RealLook>();
+    look.expect("each watched client has armed sites").0
 }
 
 #[cfg(test)]

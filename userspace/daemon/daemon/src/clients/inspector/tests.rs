@@ -1,16 +1,12 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use onair_engine::clients::inspection::site_finding;
+use onair_engine::clients::inspection::{SiteLook, Sites as _, site_finding};
 use onair_engine::clients::processes::Processes;
-use onair_session::SiteFinding;
-
-use onair_engine::clients::inspection::{SiteLook, Sites as _};
 use onair_probe::{Blind, SiteReading};
-use onair_session::Event;
+use onair_session::{Event, SiteFinding};
 
-use super::sites::ArmedSites;
-use super::*;
+use super::{ArmedSites, *};
 
 const LONG: Duration = Duration::from_secs(600);
 

@@ -10,7 +10,7 @@ use onair_engine::session::attachment::{ClientProcess, Watched};
 use onair_ipc::message::{Attach, Challenge, Response};
 use onair_probe::{Armed, Probe, ProbeError};
 use onair_settings::access::authority::Caller;
-use onair_settings::diagnostics::error_chain::chain;
+use onair_settings::diagnostics::chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ use super::places::TakenPlace;
 use super::requests::{Connection, send_action};
 use super::stage::{Handled, Proving, Role, Stage};
 use super::wire::refuse;
-use crate::clients::inspector::sites::ArmedSites;
+use crate::clients::inspector::ArmedSites;
 
 /// First and longest pause before a reservation is requested again.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);

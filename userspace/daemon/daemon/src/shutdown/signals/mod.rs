@@ -23,8 +23,8 @@ use rustix::process::{WaitOptions, child_subreaper, getpid, wait};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use self::pipe::{HandlerActions, SignalPipe};
-use super::cause::Cause;
 use super::coordinator::ShutdownCoordinator;
+use super::exit::Cause;
 use crate::log;
 
 /// The signals that are handled. Each is blocked while another one's handler runs.

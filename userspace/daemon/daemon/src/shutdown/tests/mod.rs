@@ -13,9 +13,7 @@ use super::*;
 
 mod flush;
 mod manager;
-mod operations;
 mod sequence;
-mod start;
 mod threads;
 
 /// The longest wait of any test.

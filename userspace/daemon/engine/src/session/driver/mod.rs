@@ -36,7 +36,6 @@
 //! `notes.rs` (what is logged and published).
 
 mod notes;
-pub(super) mod poller;
 pub(super) mod requests;
 
 use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Via, Who};
@@ -181,7 +180,7 @@ impl Session {
                 if matches!(order, PollerCommand::Start(_)) {
                     self.settle_groups(services);
                 }
-                services.command(self.home.poller(), poller::command(self.id.0, order));
+                services.command(self.home.poller(), requests::command(self.id.0, order));
             }
             Effect::Wake(memory) => services.waking.enter(&memory),
             Effect::WakeNow => services.waking.turn(),

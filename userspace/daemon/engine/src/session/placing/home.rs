@@ -3,10 +3,9 @@
 use onair_api::{Problem, SessionSpec};
 use onair_dataplane::Placement;
 use onair_mutant::mutant;
-use onair_session::RuntimeHolder;
 use onair_shares::{Owner, Rank};
 
-use super::super::{Session, legs};
+use super::super::legs;
 use crate::services::Services;
 use crate::services::rooms::{Admission, Need, Room};
 
@@ -144,34 +143,5 @@ impl Home {
             self.retake_room(services, spec, uid);
         }
         Ok(())
-    }
-}
-
-impl Session {
-    /// Whether it can be started.
-    ///
-    /// # Errors
-    /// `draining`, `poller_down`.
-    pub fn check_start(&self, services: &Services) -> Result<(), Problem> {
-        self.check_not_draining()?;
-        services.check_poller(self.home.poller())
-    }
-
-    /// Whether what its poller has to do for it will be done. A session that no poller has needs none.
-    ///
-    /// # Errors
-    /// `poller_down`.
-    pub fn check_poller(&self, services: &Services) -> Result<(), Problem> {
-        match self.core.runtime() {
-            Some(_) => Ok(()),
-            None => services.check_poller(self.home.poller()),
-        }
-    }
-
-    /// If it sends, and its runtime is here, its next start waits for this time of TAI, in nanoseconds.
-    pub fn start_at(&mut self, tai_ns: u64) {
-        if let RuntimeHolder::Here(runtime) = self.core.place() {
-            runtime.start_at(tai_ns);
-        }
     }
 }

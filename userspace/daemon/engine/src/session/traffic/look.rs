@@ -11,6 +11,7 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_session::SessionCore;
 use onair_settings::config;
 
+use super::super::converted;
 use super::{SlowClient, Traffic};
 use crate::clients::inspection::{Finding, Inspection, InspectionTask};
 use crate::clock::Clocks;
@@ -273,6 +274,27 @@ impl TrafficLook<'_> {
         let degraded = &self.traffic.degraded_recordings;
         let detail = degraded.join("; ");
         (!degraded.is_empty()).then(|| problem(Kind::RecordingLoses, detail))
+    }
+
+    /// Why no frames come to the readers of a local session. With no client it lies idle, which is no fault.
+    pub(in super::super) fn filler_problem(&mut self) -> Option<SessionProblem> {
+        if !self.spec.is_local() {
+            return None;
+        }
+        let Some(filler) = converted::filler(self.core) else {
+            self.core.clients().attached().next()?;
+            let detail = format!(
+                "no client fills it, so its readers wait: start one, such as `onairctl pipe {} --send`",
+                self.spec.name
+            );
+            return Some(problem(Kind::NoFiller, detail));
+        };
+        let (command, pid) = (&filler.who.command, filler.who.pid);
+        let since = self.absent_since(self.counted.frames_complete)?;
+        let detail = format!(
+            "{command} ({pid}) fills it, and has submitted no frame since {since}: look after that process"
+        );
+        Some(problem(Kind::NoSignal, detail))
     }
 }
 

@@ -3,7 +3,6 @@
 mod lasting;
 pub(super) mod leg;
 pub(super) mod look;
-pub(super) mod presence;
 pub(super) mod recent;
 mod recurring;
 pub(super) mod sender_clock;

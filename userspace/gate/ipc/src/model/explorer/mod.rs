@@ -14,10 +14,8 @@
 mod client;
 mod control;
 mod deaths;
-mod evict;
 mod invariant;
 mod mutants;
-mod poller;
 mod scenario;
 mod state;
 mod steps;
@@ -42,12 +40,10 @@ mod tests;
 use super::plain;
 use super::search::{Model, Steps, is_caught, passes};
 use client::{CallOutcome, Client, ClientAt};
-use control::{Control, ControlAt};
-use deaths::{Exit, ExitAt, notify_exit};
-use evict::Evict;
+use control::{Control, ControlAt, Poller};
+use deaths::{Evict, Exit, ExitAt, notify_exit};
 use invariant::{Violation, check_destroy, check_return, credit, release_aside, set_aside};
 use mutants::Mutant;
-use poller::Poller;
 use scenario::{BASE, Scenario};
 use state::{
     CLIENTS, FRAMES, FrameState, FrameWord, GateState, GateValue, LedgerLine, Loan, RING, Slot,

@@ -1,6 +1,6 @@
 //! Counts the packets of a source.
 
-use super::document::{AncillaryTiming, SeenKind};
+use super::{AncillaryTiming, SeenKind};
 use crate::ancillary::content::{Kind, TIMECODE, Timecode};
 use crate::ancillary::rfc8331::{Payload, PayloadReject, WirePacket};
 use crate::measure::{Damage, Gauge, Measure, Range};

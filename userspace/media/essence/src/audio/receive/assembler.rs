@@ -2,9 +2,8 @@
 
 use onair_mutant::mutant;
 
-use super::Malformed;
 use super::block::Block;
-use super::restarted::{Other, Restarted};
+use super::{Malformed, Other, Restarted};
 use crate::audio::AudioFormat;
 use crate::essence::Essence as _;
 use crate::pace::{Ahead, Pace};

@@ -5,7 +5,9 @@
 
 mod assembler;
 mod block;
-mod restarted;
+
+/// Packets in a row that follow each other before their source counts as restarted.
+const PACKETS: u32 = 16;
 
 reasons! {
     /// Why a packet is malformed. Each packet counts under exactly one reason.
@@ -23,9 +25,40 @@ impl Malformed {
     /// are, none fits.
     pub const OF_OTHER_FORMATS: [&'static str; 0] = [];
 }
+
+/// The last packets that are not of the stream that is followed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Restarted(Candidates);
+
+impl Restarted {
+    /// Notes such a packet, in which so many samples are.
+    fn note(&mut self, rtp: &RtpHeader, samples: u32) -> Other {
+        let follows = |numbers: u16, ticks: u32| {
+            numbers.cast_signed() > 0 && u32::from(numbers).wrapping_mul(samples) == ticks
+        };
+        match self.0.count(rtp, follows) {
+            0 | 1 => Other::Alone,
+            PACKETS.. => Other::Restarted,
+            _ => Other::Follows,
+        }
+    }
+}
+
+/// Kind of such a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Other {
+    /// It does not follow the one before.
+    Alone,
+    /// It follows the one before, and is of another stream.
+    Follows,
+    /// So many followed each other that the source restarted.
+    Restarted,
+}
 #[cfg(test)]
 mod tests;
 
 use crate::reasons::reasons;
+use crate::rtp::RtpHeader;
+use crate::source::Candidates;
 
 pub use assembler::BlockAssembler;

@@ -2,8 +2,7 @@
 
 use onair_net::bytes::{array, u16_at};
 
-use super::error::HeaderError;
-use super::{START, Structure};
+use super::{HeaderError, START, Structure};
 
 /// Bytes of a box before its contents: its length and its type.
 pub(super) const BOX_BYTES: usize = 8;

@@ -3,8 +3,7 @@
 use arrayvec::ArrayVec;
 use onair_net::bytes::{array, u16_at};
 
-use super::error::HeaderError;
-use super::{Boxes, CAPABILITIES, COMPONENTS, PICTURE, SLICE, START, Structure};
+use super::{Boxes, CAPABILITIES, COMPONENTS, HeaderError, PICTURE, SLICE, START, Structure};
 
 /// Bytes of a picture header behind its marker.
 pub(super) const PICTURE_BYTES: usize = 26;

@@ -2,7 +2,6 @@
 //! coded picture behind them is not read.
 
 mod boxes;
-mod error;
 mod header;
 mod names;
 mod writer;
@@ -10,7 +9,6 @@ mod writer;
 use crate::video::{Chroma, Sampling};
 
 pub use boxes::{BoxSamples, Boxes};
-pub use error::HeaderError;
 pub use header::{Component, UnitHeader};
 pub use names::{level_number, profile_name, profile_number, sublevel_bits, sublevel_number};
 pub use writer::boxes_of;
@@ -88,4 +86,21 @@ impl Structure {
             Self::Single => None,
         }
     }
+}
+
+/// Why bytes have no header of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// The bytes end within the header.
+    #[error("the header is not whole")]
+    Short,
+    /// A box whose length or contents are wrong.
+    #[error("a box is wrong")]
+    Box,
+    /// Another marker than the one that has to follow, or a wrong length.
+    #[error("marker {0:04x} is wrong there")]
+    Marker(u16),
+    /// A value that no picture has.
+    #[error("a value of the picture header is wrong")]
+    Value,
 }

@@ -3,7 +3,6 @@
 mod holes;
 mod hostile;
 mod random;
-mod refused;
 mod streams;
 
 use super::*;

@@ -1,15 +1,14 @@
 //! All figures of one stream whose format is known.
 
-use crate::measure::Range;
-use crate::rtp::{RtpHeader, timestamp_after};
-
 use super::first_packet::FirstPackets;
-use super::histogram::levels::Levels;
+use super::histogram::Levels;
 use super::limits::Limits;
 use super::models::network::NetworkModel;
 use super::models::receive_buffer::ReceiveBuffer;
 use super::schedule::{Schedule, ScheduleError, Stream};
 use super::verdict::{Verdict, verdict};
+use crate::measure::Range;
+use crate::rtp::{RtpHeader, timestamp_after};
 
 /// Levels of the network model that are told apart.
 const CINST_LEVELS: i64 = 1023;

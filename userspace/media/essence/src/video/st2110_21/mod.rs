@@ -26,7 +26,6 @@
 //! clocks, and the assembly of frames.
 
 mod declared;
-mod extremes;
 mod first_packet;
 mod histogram;
 mod limits;
@@ -40,8 +39,8 @@ mod verdict;
 
 pub use declared::{Declared, Judgement};
 pub use first_packet::{FirstPackets, TICKS_PER_SECOND};
-pub use histogram::intervals::Intervals;
-pub use histogram::levels::Levels;
+pub use histogram::Intervals;
+pub use histogram::Levels;
 pub use limits::Limits;
 pub use measurement::Measurement;
 pub use models::network::NetworkModel;

@@ -1,15 +1,13 @@
 //! The measurement of a stream that shows only while it runs how many packets its frames have.
 
-use crate::video::Scan;
-
-use crate::rtp::RtpHeader;
-
 use super::declared::Declared;
-use super::extremes::Extremes;
 use super::measurement::Measurement;
 use super::schedule::{Reads, Stream};
 use super::spacing::{Spacing, UnitPackets};
+use super::summary::Extremes;
 use super::verdict::{Verdict, verdict};
+use crate::rtp::RtpHeader;
+use crate::video::Scan;
 
 /// Units of the same number of packets that decide it.
 const MIN_UNITS: u64 = 3;

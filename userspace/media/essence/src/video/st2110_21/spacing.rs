@@ -1,9 +1,9 @@
 //! Spacing of a stream: the pauses between its packets, and the packets of its units.
 
-use super::histogram::intervals::Intervals;
+use super::histogram::Intervals;
 use super::schedule::Reads;
 use super::summary::Summary;
-use crate::measure::kinds::Kinds;
+use crate::measure::Kinds;
 
 /// A stream whose pauses after markers are longer than this many mean distances is gapped.
 const GAPPED_RATIO: f64 = 50.0;

@@ -1,7 +1,6 @@
 //! A configured port, with or without its device.
 
 mod groups;
-mod taken;
 
 use std::collections::HashMap;
 use std::mem;
@@ -14,16 +13,15 @@ use onair_mutant::mutant;
 use crate::clock::MediaClock;
 use crate::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
 use crate::flow::ReceivedFlow;
-use crate::groups::PortGroups;
 use crate::groups::kernel::KernelGroups;
-use crate::groups::queries::QueryInbox;
+use crate::groups::{PortGroups, QueryInbox};
 use crate::host::{HostLine, HostShare};
 use crate::messages::command::Command;
 use crate::messages::events::{Events, PollerEvent};
 use crate::messages::inbox::Inbox;
 use crate::plane::early::{EarlyPort, port_config};
 use crate::plane::reopening::{Reopen, Reopening};
-use crate::plane::slot::taken::TakenFlows;
+use crate::plane::slot::groups::TakenFlows;
 use crate::poller::PollerHandle;
 use crate::port::PollerPort;
 use crate::port::hand_over::{HandOver, Share};

@@ -40,9 +40,8 @@ use onair_essence::legs::Leg;
 use onair_mutant::mutant;
 
 use super::{SessionEntry, Sessions};
-use crate::flow::arrival::Arrival;
+use crate::flow::arrival::{Arrival, Packet, RX_BURST};
 use crate::flow::demux::Routes;
-use crate::flow::packet::{Packet, RX_BURST};
 use crate::port::NoSession;
 use crate::port::hand_over::Unclaimed;
 use crate::port::unclaimed::payload_type;
@@ -206,7 +205,7 @@ mod tests {
     use crate::addresses::PortAddresses;
     use crate::config::PortInfo;
     use crate::flow::ReceivedFlow;
-    use crate::groups::queries::QueryInbox;
+    use crate::groups::QueryInbox;
     use crate::messages::events::{Events, Outbox};
     use crate::port::PollerPort;
     use crate::port_queues::PortQueues;

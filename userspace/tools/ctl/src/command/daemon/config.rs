@@ -45,12 +45,12 @@ pub(crate) async fn run(
     match verb {
         ConfigVerb::Show(_) => {
             let answer = client.call::<ShowConfig>(&(), &()).await?;
-            crate::command::show(options, &answer, render::daemon::config::active)?;
+            crate::command::show(options, &answer, render::daemon::active)?;
             Ok(DONE)
         }
         ConfigVerb::Reload(_) => {
             let answer = client.call::<ReloadConfig>(&(), &()).await?;
-            let reload = crate::command::show(options, &answer, render::daemon::config::reload)?;
+            let reload = crate::command::show(options, &answer, render::daemon::reload)?;
             Ok(match reload.outcome {
                 ReloadOutcome::Applied => DONE,
                 ReloadOutcome::Partly | ReloadOutcome::Failed => REFUSED,

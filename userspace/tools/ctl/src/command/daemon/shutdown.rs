@@ -10,8 +10,8 @@ use onair_control::{Client, ControlError};
 use crate::args::Options;
 use crate::command::wait::line;
 use crate::failure::{DONE, Failure};
-use crate::render::falling::Falling;
-use crate::{output, render};
+use crate::output;
+use crate::render::{self, Falling};
 
 /// Poll interval. A shutdown without users takes about 0.1 s.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -48,7 +48,7 @@ impl Shutdown {
         };
         let status = answer.read()?;
         if !self.watch {
-            crate::command::show(options, &answer, render::daemon::shutdown::begun)?;
+            crate::command::show(options, &answer, render::daemon::begun)?;
             return Ok(DONE);
         }
         let mut printed = Printed::default();
@@ -95,13 +95,13 @@ impl Printed {
             let is_draining = status.phase == onair_api::ShutdownPhase::Draining;
             let mut text = String::new();
             for phase in status.phases.iter().skip(self.phases) {
-                text += &render::daemon::shutdown::phase(phase);
+                text += &render::daemon::phase(phase);
             }
             if fewer && is_draining {
-                text += &render::daemon::shutdown::users(status);
+                text += &render::daemon::users(status);
             }
             for part in status.parts.iter().skip(self.parts) {
-                text += &render::daemon::shutdown::part(part);
+                text += &render::daemon::part(part);
             }
             output::text(&text)?;
         }

@@ -4,7 +4,6 @@ mod exporter;
 mod input;
 mod lines;
 mod output;
-mod part;
 mod pictures;
 mod samples;
 
@@ -23,11 +22,9 @@ use crate::document::export::{Exported, ReadFile};
 use crate::failure::export::ExportError;
 use crate::failure::{DONE, Failure, INCOMPLETE};
 use crate::{output as standard, render};
-
 use exporter::ExportFile;
-use input::Input;
+use input::{Input, RangePosition};
 use output::Output;
-use part::RangePosition;
 
 /// Files below this are read before a progress bar is seen.
 const SHORT_FILE_BYTES: u64 = 50_000_000;

@@ -8,7 +8,6 @@ mod group;
 mod output;
 mod receive;
 mod stream;
-mod target;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -33,8 +32,8 @@ use crate::failure::{DONE, Failure};
 use crate::{output as standard, render};
 use counts::Counts;
 use ending::{Ending, PipeEvent, Why, failed};
+use output::{SocketFile, Target};
 use stream::Form;
-use target::{SocketFile, Target};
 
 /// Arguments of `pipe`.
 #[derive(Debug, Args)]

@@ -3,16 +3,22 @@
 //! The main thread copies what it takes and returns it at once. A frame for which no memory is free is lost: the session
 //! never waits for the reader.
 
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::mem;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::Duration;
+use std::{mem, thread};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::pipe::fcntl_setpipe_size;
 
 use super::counts::Counts;
 use super::ending::{Ending, PipeEvent, Why};
-use super::target::{Target, wait_for_close};
 use crate::failure::pipe::PipeFailure;
 
 /// Frames between the session and the reader, besides those in the kernel.
@@ -24,6 +30,8 @@ const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// Between two looks for an end, while no frame comes from a session that is to come back.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// Capacity of a pipe that the kernel allows every user.
+const UNPRIVILEGED_PIPE: usize = 1 << 20;
 
 /// Bytes to write.
 pub(super) struct Output {
@@ -176,4 +184,60 @@ impl Pool {
         (0..pieces).for_each(|_| drop(back.send(Vec::new())));
         Self { back, free }
     }
+}
+
+/// Where frames go to or come from.
+pub(super) enum Target {
+    Standard(OwnedFd),
+    Socket(UnixListener),
+}
+
+impl Target {
+    /// Standard output or input.
+    pub(super) fn standard(sends: bool) -> io::Result<Self> {
+        let standard = match sends {
+            true => io::stdin().as_fd().try_clone_to_owned(),
+            false => io::stdout().as_fd().try_clone_to_owned(),
+        };
+        standard.map(Self::Standard)
+    }
+
+    /// A socket that waits for one program.
+    pub(super) fn socket(path: &Path) -> Result<(Self, SocketFile), PipeFailure> {
+        let path = path.to_owned();
+        match UnixListener::bind(&path) {
+            Ok(listener) => Ok((Self::Socket(listener), SocketFile(path))),
+            Err(error) => Err(PipeFailure::Socket { path, error }),
+        }
+    }
+
+    /// Waits for the other program. Lets the kernel keep up to a frame of so many bytes between the two.
+    pub(super) fn open(self, frame_bytes: usize) -> io::Result<File> {
+        let file = match self {
+            Self::Standard(file) => file,
+            Self::Socket(listener) => listener.accept()?.0.into(),
+        };
+        // Either is of one kind of target, and may be refused: less than a frame fits then.
+        let _ = set_socket_send_buffer_size(&file, frame_bytes);
+        if fcntl_setpipe_size(&file, frame_bytes).is_err() {
+            let _ = fcntl_setpipe_size(&file, frame_bytes.min(UNPRIVILEGED_PIPE));
+        }
+        Ok(file.into())
+    }
+}
+
+/// The file of a socket. Its drop removes it.
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
+    }
+}
+
+/// Returns when the reader of `file` has closed its end; never for a file.
+pub(super) fn wait_for_close(file: &File) {
+    // Nothing is asked for: errors and hang-ups are always told.
+    let mut waits = [PollFd::new(file, PollFlags::empty())];
+    while let Err(rustix::io::Errno::INTR) = poll(&mut waits, None) {}
 }

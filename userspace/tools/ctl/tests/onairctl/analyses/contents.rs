@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use onair_essence::rtp::RtpHeader;
+use onair_net::datagram::{FlowHeader, HEADER_BYTES};
+use onair_net::ethernet::Mac;
 use serde_json::Value;
 
-use super::{Written, analyze, analyzed, udp};
-use crate::support::played::{onairctl, ran};
+use super::{GAPPED, Written, analyze, analyzed, udp, video};
+use crate::support::{onairctl, ran};
 
 /// A packet of a stream without video.
 fn packet(at_ns: u64, (sequence, timestamp): (u16, u32), payload: &[u8]) -> (u64, Vec<u8>) {
@@ -176,4 +178,30 @@ fn analyses_of_other_equipment_then_what_tshark_and_python_find() {
             assert_eq!(found[figure], count, "{file}: {figure}: {found}");
         }
     }
+}
+
+#[test]
+fn capture_of_ipv6_then_its_flow_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let over_ipv6 = |(at_ns, frame): (u64, Vec<u8>)| {
+        let flow = FlowHeader {
+            source_mac: Mac([2; 6]),
+            destination_mac: Mac([0x33, 0x33, 0x80, 0, 0, 1]),
+            source: "[fd00::1]:5000".parse().unwrap(),
+            destination: "[ff3e::8000:1]:5004".parse().unwrap(),
+            ttl: 64,
+            dscp: 34,
+        };
+        (at_ns, flow.to_frame(1, &frame[HEADER_BYTES..]))
+    };
+    let frames: Vec<_> = video(10).into_iter().map(over_ipv6).collect();
+    let file = Written::ALL[0].file(&frames);
+    let only = format!("{GAPPED} --flow [ff3e::8000:1]:5004");
+    let document = analyzed(&folder, &file, &only);
+    let flow = &document["flows"][0];
+    assert_eq!(flow["source"], "[fd00::1]:5000", "{document}");
+    assert_eq!(flow["destination"], "[ff3e::8000:1]:5004");
+    assert_eq!(flow["essence"], "video");
+    let plain = analyzed(&folder, &Written::ALL[0].file(&video(10)), GAPPED);
+    assert_eq!(flow["timing"], plain["flows"][0]["timing"]);
 }

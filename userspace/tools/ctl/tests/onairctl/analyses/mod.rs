@@ -1,7 +1,6 @@
 //! Captures made by hand, and others' captures if `ONAIR_CAPTURES` names a folder of them.
 
 mod contents;
-mod ipv6;
 mod page;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use onair_net::datagram::FlowHeader;
 use onair_net::ethernet::Mac;
 use serde_json::Value;
 
-use crate::support::played::{Ran, onairctl, ran};
+use crate::support::{Ran, onairctl, ran};
 
 /// Packets of a frame of the made stream: 1080 lines, 25 frames a second.
 const PACKETS: u32 = 20;

@@ -6,8 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{GAPPED, Written, video};
-use crate::support::documents::all_in;
-use crate::support::played::{Ran, onairctl, ran};
+use crate::support::{Ran, all_in, onairctl, ran};
 
 /// A capture's frames: times and bytes.
 type Frames = Vec<(u64, Vec<u8>)>;

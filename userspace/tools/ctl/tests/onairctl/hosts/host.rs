@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::support::played::onairctl;
+use crate::support::onairctl;
 
 /// Whom sshd lets in: it does not run as root, so that it needs no user and no folder of the package.
 const USER: (&str, u32) = ("nobody", 65534);

@@ -7,10 +7,8 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::support::documents::{all_in, health, listed};
+use crate::support::{Played, all_in, health, listed, onairctl, ran};
 use host::{Host, open};
-
-use crate::support::played::{Played, onairctl, ran};
 
 /// Lets the user of another host connect.
 fn open_to_all(daemon: &Played) -> String {

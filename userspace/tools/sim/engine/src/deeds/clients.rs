@@ -5,8 +5,7 @@ use onair_engine::inputs::{AttachAction, Input};
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_sim_machine::life::client::Peer;
 
-use super::operators::{pick, wait_of};
-use super::role_of;
+use super::{pick, role_of, wait_of};
 use crate::cast::{CONVERTED, LAYOUT, LOCAL, caller, is_filled, name, specification};
 use crate::plan::{EngineDeed, EngineDeedKind as Kind};
 use crate::stage::{Guest, PassedOn, Stage};

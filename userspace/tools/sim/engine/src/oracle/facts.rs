@@ -8,9 +8,9 @@ use onair_api::{
 use onair_ipc::caller::Lease;
 
 use super::PollerFacts;
-use super::restored::Kept;
-use crate::cast::{ALIKE, CONVERTED};
-use crate::stage::{Purpose, Stage};
+use super::views::Kept;
+use crate::cast::{self, ALIKE, CONVERTED};
+use crate::stage::{Purpose, Request, Stage};
 
 /// A session, as the events tell of it.
 #[derive(Clone, Debug)]
@@ -165,6 +165,34 @@ impl Facts {
         (self.last, self.removed) = (0, 0);
         self.recordings.clear();
         self.pollers = PollerFacts::default();
+    }
+
+    /// It is not known any more what the next daemon has of this role's session.
+    pub(crate) fn is_unsure(&mut self, role: usize) {
+        let roles = match role {
+            cast::ROLES.. => cast::ROLES..cast::ROLES + cast::MEMBERS,
+            _ => role..role + 1,
+        };
+        for role in roles {
+            self.kept.insert(cast::name(role), Kept::default());
+        }
+    }
+
+    /// A user ended a session for good.
+    pub(crate) fn forget(&mut self, name: &SessionName, is_certain: bool) {
+        let kept = self.kept.entry(name.clone()).or_default();
+        *kept = Kept {
+            is_there: is_certain.then_some(false),
+            ..Kept::default()
+        };
+    }
+
+    /// The daemon ends while these requests are open.
+    pub(crate) fn daemon_ends(&mut self, open: &[Request]) {
+        for request in open {
+            self.is_unsure(request.purpose.role);
+        }
+        self.next_daemon();
     }
 }
 

@@ -16,7 +16,6 @@
 mod answers;
 mod end;
 mod facts;
-mod restored;
 mod views;
 
 use std::collections::BTreeMap;

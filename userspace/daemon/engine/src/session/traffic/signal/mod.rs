@@ -19,8 +19,8 @@ use onair_settings::config::ms;
 use onair_settings::diagnostics::growth::Growth;
 
 use super::lasting::{LOOKS, Lasting, Pauses};
+use super::leg::{Absence, AbsentFrom, Presence};
 use super::look::TrafficLook;
-use super::presence::{Absence, AbsentFrom, Presence};
 use super::sender_clock::SenderClock;
 use super::shortage::{Shortage, Units};
 use super::stamps::{StampFault, Stamps};

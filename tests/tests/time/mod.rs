@@ -1,3 +1,0 @@
-//! Clocks: PTP, and the time stamps of senders.
-
-mod ptp;
