@@ -172,6 +172,8 @@ fn build_with(
     lay_out(programs, &work)?;
     let mut rules = Command::new(work.join("debian/rules"));
     rules.arg("binary").env("SOURCE_DATE_EPOCH", &epoch);
+    // Else debhelper wants root.
+    rules.env("DEB_RULES_REQUIRES_ROOT", "no");
     if !has_libraries {
         rules.env(
             "DH_OPTIONS",

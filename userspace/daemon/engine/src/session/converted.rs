@@ -233,7 +233,11 @@ impl Session {
             ..self.spec.clone()
         };
         let can_be_made = self.check_source(&spec.format).and_then(|()| check(&spec));
-        can_be_made.err().unwrap_or_else(|| {
+        // A place may come free until it is made.
+        let never = can_be_made
+            .err()
+            .filter(|it| it.code == ProblemCode::InvalidSpec);
+        never.unwrap_or_else(|| {
             let detail = format!(
                 "no session that this user may attach to has the frames of session {name} in {layout}. To make one: \
                  `onairctl session create {name}-{layout} --from {name} --layout {layout}`"

@@ -201,8 +201,9 @@ impl VisibleSessions<'_> {
         };
         let all = self.sessions.living().filter(has_it);
         let all = all.filter(|it| self.caller.grant.covers(Some(it.owner.uid)));
+        let all = all.filter(|it| it.id == source.id || !it.core.life().is_draining());
         let is_full = |it: &Session| it.places.are_taken(&it.spec, &it.core, false);
-        let found = all.min_by_key(|it| (it.core.life().is_draining(), is_full(it), it.id));
+        let found = all.min_by_key(|it| (is_full(it), it.id));
         let found = found.map(|it| it.id.0);
         found.ok_or_else(|| source.not_converted(layout))
     }

@@ -188,6 +188,7 @@ mod tests {
         assert_eq!((moved.accepted().count(), moved.payload_type), (1, 97));
         for (patch, sources) in [
             (json!({"source": null}), 0),
+            (json!({"sources": null}), 0),
             (json!({"sources": ["10.0.0.2", "10.0.0.3"]}), 2),
             (json!({"source": "10.0.0.9"}), 1),
             (json!({}), 1),

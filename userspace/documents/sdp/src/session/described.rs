@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use onair_api::{DescriptionNote, Direction, FlowDocument, FlowPatch, LegPatch, SessionPatch};
+use onair_essence::jpeg_xs::JpegXsStream;
 use onair_essence::{EssenceKind, FormatDocument};
 
 use super::same_format::{bytes_within, frame_rate, timing};
@@ -131,6 +132,7 @@ impl Text<'_> {
             && described.lacks_rate
         {
             *rate = own;
+            described.set_bytes();
         }
         Ok(described)
     }
@@ -282,7 +284,11 @@ impl Described {
         if let (FormatDocument::JpegXs(format), Some(kbps)) = (&mut self.format, self.bandwidth)
             && let Some(bytes) = bytes_within(format, kbps, self.receives)
         {
-            format.bytes = bytes;
+            let own = std::mem::replace(&mut format.bytes, bytes);
+            // Of a bandwidth that cannot be, a note says that the sublevel is taken.
+            if JpegXsStream::try_from(&*format).is_err() {
+                format.bytes = own;
+            }
         }
     }
 }

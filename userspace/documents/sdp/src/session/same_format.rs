@@ -111,8 +111,14 @@ fn of_jpeg_xs(name: &str, its: &JpegXsDocument, own: &JpegXsDocument) -> Result<
         let samples = (it.width, it.height, it.sampling, it.depth);
         (samples, it.interlaced, it.rate, it.mode, it.in_order)
     };
-    // A description has the bandwidth with the headers, from which `theirs` is as if without.
-    let most = JpegXsStream::bytes_within(mine.bandwidth_kbps(), mine.unit_rate());
+    // A description has the bandwidth with the headers of its packets, from which `theirs` is as if without.
+    let (bytes, max_udp) = (mine.bytes, theirs.max_udp);
+    let sent = JpegXsStream {
+        bytes,
+        max_udp,
+        ..mine.clone()
+    };
+    let most = JpegXsStream::bytes_within(sent.bandwidth_kbps(), sent.unit_rate());
     if picture(&theirs) != picture(&mine) || u64::from(theirs.bytes) > most {
         let up_to = |it: &JpegXsDocument| format!("{it} of up to {} bytes", it.bytes);
         return Err(other(name, &up_to(its), &up_to(own)));

@@ -1,7 +1,9 @@
 //! JPEG XS of session descriptions, as a session carries it.
 
+use onair_api::Direction;
 use onair_essence::jpeg_xs::{JpegXsDocument, JpegXsStream};
 use onair_essence::{Essence as _, Format, FormatDocument};
+use onair_sdp::session::Text;
 use onair_sdp::{Essence, Media, SdpError, SessionDescription};
 use serde_json::{Value, json};
 
@@ -150,4 +152,51 @@ fn jpeg_xs_of_a_session_then_described_and_carried_alike() {
             stream
         );
     }
+}
+
+#[test]
+fn jpeg_xs_of_a_bandwidth_then_a_sender_stays_within_it_and_a_receiver_takes_it() {
+    let text = |bandwidth: &str| {
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 5004 RTP/AVP 98\r\nc=IN IP4 239.1.1.1/64\r\n\
+         {bandwidth}a=rtpmap:98 jxsv/90000\r\na=fmtp:98 {HD}\r\na=mediaclk:direct=0\r\n"
+        )
+    };
+    let described = |text: &str, receives| {
+        let text = Text {
+            name: "x",
+            bytes: text.as_bytes(),
+        };
+        text.one(None, receives).unwrap().format
+    };
+    let stream = |format: FormatDocument| {
+        let FormatDocument::JpegXs(it) = format else {
+            panic!("{format:?}");
+        };
+        JpegXsStream::check(&it).unwrap()
+    };
+    let sent = stream(described(&text("b=AS:250000\r\n"), false));
+    assert!(
+        (249_980..=250_000).contains(&sent.bandwidth_kbps()),
+        "{sent:?}"
+    );
+    // What it sends is the format of a session that was made alike.
+    let own = FormatDocument::from(Format::JpegXs(sent.clone()));
+    let again = text(&format!("b=AS:{}\r\n", sent.bandwidth_kbps()));
+    let again = Text {
+        name: "x",
+        bytes: again.as_bytes(),
+    };
+    assert!(again.change((Direction::Receive, false), &own).is_ok());
+    let more = text(&format!("b=AS:{}\r\n", sent.bandwidth_kbps() + 10));
+    let more = Text {
+        name: "x",
+        bytes: more.as_bytes(),
+    };
+    assert!(more.change((Direction::Receive, false), &own).is_err());
+    // A bandwidth that cannot be.
+    let bytes = |bandwidth| {
+        [true, false].map(|receives| stream(described(&text(bandwidth), receives)).bytes)
+    };
+    assert_eq!(bytes("b=AS:250000000\r\n"), bytes(""));
 }

@@ -18,6 +18,11 @@ macro_rules! document {
         $crate::document! { @ $head $done [$(#[$meta])+ #[serde(default, skip_serializing_if = "Option::is_none",
             deserialize_with = "onair_essence::whole::present_number")] pub $field: Option<Option<u32>>,] $($rest)* }
     };
+    // A type of its own: the three brackets are other tokens than two.
+    (@ $head:tt $done:tt $(#[$meta:meta])+ pub $field:ident: Option<Option<Vec<$type:ty>>>, $($rest:tt)*) => {
+        $crate::document! { @ $head $done [$(#[$meta])+ #[serde(default, skip_serializing_if = "Option::is_none",
+            deserialize_with = "onair_essence::whole::present")] pub $field: Option<Option<Vec<$type>>>,] $($rest)* }
+    };
     (@ $head:tt $done:tt $(#[$meta:meta])+ pub $field:ident: Option<Option<$type:ty>>, $($rest:tt)*) => {
         $crate::document! { @ $head $done [$(#[$meta])+ #[serde(default, skip_serializing_if = "Option::is_none",
             deserialize_with = "onair_essence::whole::present")] pub $field: Option<Option<$type>>,] $($rest)* }
