@@ -49,7 +49,7 @@ fn ancillary_described_then_carried_and_written_as_it_was() {
 }
 
 #[test]
-fn ancillary_described_by_us_then_its_edition_stands_with_its_model() {
+fn ancillary_described_by_us_then_its_edition_fits_its_model() {
     for (document, parameters) in [
         (
             json!({"transmission": "ctm"}),

@@ -155,7 +155,7 @@ fn jpeg_xs_of_a_session_then_described_and_carried_alike() {
 }
 
 #[test]
-fn jpeg_xs_of_a_bandwidth_then_a_sender_stays_within_it_and_a_receiver_takes_it() {
+fn jpeg_xs_of_a_bandwidth_then_its_sender_stays_within_it() {
     let text = |bandwidth: &str| {
         format!(
             "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 5004 RTP/AVP 98\r\nc=IN IP4 239.1.1.1/64\r\n\

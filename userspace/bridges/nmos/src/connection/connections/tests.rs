@@ -206,7 +206,7 @@ async fn refused_connection_then_parked_and_judged_when_it_is_to_flow() {
 }
 
 #[tokio::test]
-async fn connection_read_while_it_is_activated_then_as_before_or_as_after() {
+async fn connection_read_amid_its_activation_then_as_before_or_after() {
     let plant = Plant::start("receive");
     let connect = async |group: &str| {
         let body = json!({"sender_id": facts::ids().node(), "transport_params": to(Side::Receiver, group)});
