@@ -228,9 +228,7 @@ pub(crate) fn arguments(
     all.push("-initrd".to_owned());
     all.push(image.initrd().display().to_string());
     all.push("-append".to_owned());
-    all.push(format!(
-        "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu=on hugepages=512"
-    ));
+    all.push("console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu=on hugepages=512".to_owned());
     all.extend(drive("root", &image.root(), 3));
     all.extend(drive("payload", &run.join("payload.ext4"), 4));
     all.extend(words(
