@@ -46,7 +46,7 @@ pub(crate) fn out_of_a(ancillary: &AncillaryDocument, udp: u16, source: Source) 
     }
 }
 
-pub(crate) fn attach(rig: &Rig, session: &str) -> anyhow::Result<AncillarySession> {
+pub(crate) fn attach(rig: &Rig, session: &str) -> Result<AncillarySession> {
     let client = Client::at(Config::attach_socket(rig.stage()));
     Ok(client.attach_ancillary(session)?)
 }
@@ -66,12 +66,12 @@ pub(crate) struct Came {
     time_ns: Option<u64>,
     complete: bool,
     wrong: u32,
-    fields: Vec<onair::Signalled>,
+    fields: Vec<Signalled>,
     pub(crate) packets: Vec<Anc>,
 }
 
 /// The next unit.
-pub(crate) fn next(session: &AncillarySession) -> anyhow::Result<Came> {
+pub(crate) fn next(session: &AncillarySession) -> Result<Came> {
     let buffer = session.buffer_get(Timeout::millis(20_000))?;
     let unit = buffer.ancillary()?;
     let packets = unit.iter().map(|it| Anc {

@@ -234,6 +234,7 @@ fn packets_through_the_kernels_netem_then_no_frame_claims_more() -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 fn pass(disturbance: Disturbance, count: u32) -> (Vec<u32>, Done) {
     let stage = Stage::open("test").unwrap();
     let target = stage
