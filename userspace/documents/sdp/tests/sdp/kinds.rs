@@ -9,7 +9,12 @@ use crate::field::files;
 use crate::samples::parsed;
 
 /// Parameters that say the default, which a description need not say.
-const DEFAULTS: [(&str, &str); 3] = [("MAXUDP", "1460"), ("transmode", "1"), ("packetmode", "0")];
+const DEFAULTS: [(&str, &str); 4] = [
+    ("MAXUDP", "1460"),
+    ("transmode", "1"),
+    ("packetmode", "0"),
+    ("TM", "CTM"),
+];
 
 /// Keys and values of the `fmtp` of a description's medium, as a second reader takes them out.
 fn parameters(medium: &str) -> BTreeMap<String, String> {
