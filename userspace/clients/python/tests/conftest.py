@@ -43,6 +43,13 @@ def sender(name: str, udp: int, source: str = "client") -> dict[str, Any]:
     return more
 
 
+def converted(daemon: onair.Daemon, source: str, layout: str) -> str:
+    """Has each frame of a session converted."""
+    name = f"{source}-{layout}"
+    daemon.sessions.create({"name": name, "convert": {"from": source, "layout": layout}, "quota": 16})
+    return name
+
+
 def is_asleep(pid: int, tid: int) -> bool:
     """Whether a thread sleeps in futex_waitv(2), as only a call that waits does."""
     with open(f"/proc/{pid}/task/{tid}/syscall") as file:
@@ -113,8 +120,8 @@ def stream(daemon: onair.Daemon) -> Iterator[str]:
     daemon.sessions.create(spec(name, port))
     daemon.sessions.create(sender(f"{name}-source", port, "pattern"))
     yield name
-    for session in (f"{name}-source", name):
-        if session in daemon.sessions:
+    for session in list(daemon.sessions):
+        if session == name or session.startswith(f"{name}-"):
             daemon.sessions.abort(session)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import onair
 import pytest
-from conftest import NUMBERS, PORTS, Child, is_asleep, sender, until
+from conftest import NUMBERS, PORTS, Child, converted, is_asleep, sender, until
 
 ATTACH = """
     import os, signal, sys, threading, onair
@@ -229,7 +229,8 @@ def test_loop_through_a_pause_then_goes_on_and_ends_with_the_session(stream: str
                 pass
 
 
-def test_eight_threads_on_two_attachments_then_each_frame_once(stream: str) -> None:
+def test_eight_threads_on_two_attachments_then_each_frame_once(stream: str, daemon: onair.Daemon) -> None:
+    converted(daemon, stream, "uyvy422")
     with onair.attach(stream) as one, onair.attach(stream, "uyvy422") as other:
         seen: dict[onair.Session, list[int]] = {one: [], other: []}
         enough = threading.Barrier(8)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy
 import onair
 import pytest
-from conftest import sender, spec, until
+from conftest import converted, sender, spec, until
 
 BYTES = 320 * 180 * 2
 
@@ -163,6 +163,7 @@ def test_with_then_put_at_its_end_unless_viewed(stream: str) -> None:
 
 
 def test_view_after_the_end_then_the_same_bytes(stream: str, daemon: onair.Daemon) -> None:
+    converted(daemon, stream, "yuv422p")
     with onair.attach(stream) as session, onair.attach(stream, "yuv422p") as other:
         closed = numpy.asarray(session.get(timeout=10))
         evicted = numpy.asarray(other.get(timeout=10))
@@ -217,7 +218,10 @@ def test_video_then_format_planes_and_other_pixels(stream: str) -> None:
             frame.video.unpack("yuv422p", bytes(BYTES))
 
 
-def test_attach_with_a_layout_then_its_planes(stream: str) -> None:
+def test_attach_with_a_layout_then_its_planes(stream: str, daemon: onair.Daemon) -> None:
+    with pytest.raises(onair.NotFound, match="onairctl session create"):
+        onair.attach(stream, "yuv422p")
+    name = converted(daemon, stream, "yuv422p")
     with onair.attach(stream, "yuv422p") as session:
         assert session.video.layout == "yuv422p"
         frame = session.get(timeout=10)
@@ -228,6 +232,7 @@ def test_attach_with_a_layout_then_its_planes(stream: str) -> None:
         assert session.frames_held == 1
         del planes
         assert session.frames_held == 0
+    daemon.sessions.abort(name)
     with pytest.raises(onair.Invalid):
         onair.attach(stream, "none")
 
