@@ -12,6 +12,5 @@ mod turns;
 
 pub use body::{BodyError, whole};
 pub use peers::{Peer, PeerPlace, Peers};
-pub use serve::Limits;
-pub use serve::serve;
+pub use serve::{Limits, serve};
 pub use turns::{Taking, Turns, give_way};

@@ -168,7 +168,7 @@ pub struct Limits {
     pub head_time: Duration,
     /// Time of the handshake of TLS.
     pub handshake: Duration,
-    /// Time of a request's body.
+    /// Time of a request's body, and of each further part of a long one.
     pub body_time: Duration,
     /// Time of a request and its answer.
     pub request: Duration,

@@ -2,9 +2,8 @@
 //!
 //! Of each session a [`ConnectionState`] is what controllers have asked for. What *is* comes from the daemon at each look, so that a
 //! session that an operator changes is shown as it is. Requests about one session take turns (its `turn`): a second PATCH
-//! waits until the first is carried out, and reads see what was `before`: what the daemon has changed already is shown once
-//! the activation is over. Requests about several sessions go beside each
-//! other; those of one bulk request, or of one time, are activated together ([`carry_out`]).
+//! waits until the first is carried out, and reads see what was `before` until it is. Requests about several sessions go beside
+//! each other; those of one bulk request, or of one time, are activated together ([`carry_out`]).
 
 mod look;
 pub(super) mod scheduled;
@@ -75,10 +74,16 @@ struct Shared {
 struct Entry {
     state: Option<ConnectionState>,
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// The session before the activation that is under way.
+    activations: Activations,
+}
+
+/// The activations of a session.
+#[derive(Debug, Default)]
+struct Activations {
+    /// The session before the one that is under way.
     before: Weak<Look>,
-    /// How many activations are over.
-    activations: u64,
+    /// How many are over.
+    over: u64,
 }
 
 impl Entry {
@@ -213,14 +218,14 @@ impl Connections {
 
     /// Does `what` with the connection of a session.
     fn with<T>(&self, view: &SessionView, what: impl FnOnce(&mut ConnectionState) -> T) -> T {
-        self.with_entry(view, |state, _, _| what(state))
+        self.with_activations(view, |state, _| what(state))
     }
 
-    /// As [`Self::with`], with the session before the activation that is under way, and how many are over.
-    fn with_entry<T>(
+    /// As [`Self::with`], with the session's activations.
+    fn with_activations<T>(
         &self,
         view: &SessionView,
-        what: impl FnOnce(&mut ConnectionState, &mut Weak<Look>, &mut u64) -> T,
+        what: impl FnOnce(&mut ConnectionState, &mut Activations) -> T,
     ) -> T {
         let number = self.facts().map_or(0, |it| it.number);
         let mut states = self.states();
@@ -232,11 +237,12 @@ impl Connections {
             .state
             .get_or_insert_with(|| ConnectionState::of(view, number));
         state.session = view.id;
-        what(state, &mut entry.before, &mut entry.activations)
+        what(state, &mut entry.activations)
     }
 
-    fn activations(&self, name: &SessionName) -> u64 {
-        self.states().get(name).map_or(0, |it| it.activations)
+    fn activations_over(&self, name: &SessionName) -> u64 {
+        let states = self.states();
+        states.get(name).map_or(0, |it| it.activations.over)
     }
 
     /// The part of a session and its connection that `shown` selects.
@@ -248,15 +254,16 @@ impl Connections {
     ) -> Result<Value, Refusal> {
         let name = self.name(side, id)?;
         loop {
-            let over = self.activations(&name);
+            let over = self.activations_over(&name);
             let look = self.look(&name).await?;
-            let (now_over, value) = self.with_entry(&look.view, |state, before, over| {
-                let before = before.upgrade();
+            let value = self.with_activations(&look.view, |state, activations| {
+                let before = activations.before.upgrade();
                 let look = before.as_deref().unwrap_or(&look);
-                (*over, shown(state, &look.view, &look.interfaces))
+                // What an activation that ended meanwhile has changed is not in an older look.
+                let is_current = activations.over == over;
+                is_current.then(|| shown(state, &look.view, &look.interfaces))
             });
-            // What an activation that ended meanwhile has changed is not in an older look.
-            if now_over == over {
+            if let Some(value) = value {
                 return Ok(value);
             }
         }
@@ -415,7 +422,7 @@ impl Connections {
         for ready in all {
             let mut states = self.states();
             let entry = states.entry(ready.look.view.name.clone()).or_default();
-            entry.before = Arc::downgrade(&ready.look);
+            entry.activations.before = Arc::downgrade(&ready.look);
         }
         let plans = all.iter().map(|it| {
             let plan = it.staged.plan(&it.look.view, &it.look.interfaces);
@@ -462,10 +469,10 @@ impl Connections {
         };
         let before = self.facts().map_or(0, |it| it.number);
         let active = Active::new(ready.staged.clone(), shown.clone(), (view, before));
-        self.with_entry(view, |state, look_before, activations| {
+        self.with_activations(view, |state, activations| {
             state.activate(active);
-            *look_before = Weak::new();
-            *activations += 1;
+            activations.before = Weak::new();
+            activations.over += 1;
         });
         self.0.changes.send_modify(|it| *it += 1);
         shown

@@ -12,8 +12,8 @@ use onair_api::{Problem, ProblemCode, SessionPatch, SessionState, SessionView, S
 use onair_control::Client;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 use super::Connections;
 use crate::connection::patch::Patch;
@@ -28,21 +28,21 @@ struct Daemon {
     view: SessionView,
     /// Its requests, but for looks.
     asked: Vec<Value>,
-    /// The time from a change to its answer.
-    answers_after: Duration,
+    /// Changes are carried out, and answered when this says so.
+    holds_answers: Option<Arc<Notify>>,
 }
 
 type Shared = Arc<Mutex<Daemon>>;
 
 async fn answer(State(daemon): State<Shared>, method: Method, uri: Uri, body: Bytes) -> Response {
     let is_change = method == Method::PATCH;
-    let (answer, after) = {
+    let (answer, held) = {
         let mut daemon = daemon.lock().unwrap();
         let answer = answer_now(&mut daemon, method, &uri, &body);
-        (answer, daemon.answers_after)
+        (answer, daemon.holds_answers.clone().filter(|_| is_change))
     };
-    if is_change {
-        sleep(after).await;
+    if let Some(held) = held {
+        held.notified().await;
     }
     answer
 }
@@ -105,7 +105,7 @@ impl Plant {
         let daemon = Arc::new(Mutex::new(Daemon {
             view: serde_json::from_value(view).unwrap(),
             asked: Vec::new(),
-            answers_after: Duration::ZERO,
+            holds_answers: None,
         }));
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("control.sock");
@@ -214,22 +214,29 @@ async fn connection_read_amid_its_activation_then_as_before_or_after() {
     };
     connect("239.7.0.1").await;
     let before = plant.show(true).await.unwrap();
-    plant.daemon.lock().unwrap().answers_after = Duration::from_millis(100);
-    let mut read = Vec::new();
+    let answers = Arc::new(Notify::new());
+    plant.daemon.lock().unwrap().holds_answers = Some(Arc::clone(&answers));
     let reads = async {
-        loop {
-            read.push(plant.show(true).await.unwrap());
-            sleep(Duration::from_millis(1)).await;
+        while plant.has().1 != "239.7.0.2:5004" {
+            assert_eq!(plant.show(true).await.unwrap(), before);
         }
+        // It is changed, and not answered.
+        assert_eq!(plant.show(true).await.unwrap(), before);
+        plant.daemon.lock().unwrap().holds_answers = None;
+        answers.notify_one();
+        let mut now = before.clone();
+        while now == before {
+            now = plant.show(true).await.unwrap();
+        }
+        now
     };
-    tokio::select! {
-        () = connect("239.7.0.2") => {}
-        () = reads => {}
-    }
-    let after = plant.show(true).await.unwrap();
-    assert_ne!(before, after);
-    let is_whole = |it: &Value| *it == before || *it == after;
-    assert!(read.len() > 10 && read.iter().all(is_whole), "{read:#?}");
+    let both = async { tokio::join!(connect("239.7.0.2"), reads) };
+    let ((), first) = timeout(Duration::from_secs(30), both).await.unwrap();
+    assert_eq!(first, plant.show(true).await.unwrap());
+    assert_ne!(
+        first["activation"]["activation_time"],
+        before["activation"]["activation_time"]
+    );
 }
 
 #[tokio::test]
