@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use onair_api::{LegDocument, Source, SpecDocument};
-use onair_stage::{Backend, Config, MEMORY_MB, Raster, Stage, Veth, output, receive, send};
+use onair_stage::{Backend, Config, MEMORY_MB, Raster, Stage, Veth, receive, send};
 
 use crate::network::switched::at_the_switch;
 use crate::rig::Rig;
@@ -47,23 +47,19 @@ impl TwoNetworks {
         let stage = Stage::open("test")?;
         let cables = [("xa", "va"), ("xb", "vb"), ("xc", "vc"), ("xd", "vd")];
         for (switch, cables) in ["br1", "br2"].into_iter().zip(cables.chunks(2)) {
-            let ip = |arguments: &str| {
-                let arguments: Vec<_> = arguments.split_whitespace().collect();
-                output("ip", &[&["-n", stage.namespace()][..], &arguments].concat())
-            };
-            ip(&format!(
+            stage.ip(&format!(
                 "link add {switch} type bridge mcast_snooping 1 mcast_igmp_version 3 \
                  mcast_query_response_interval 50 mcast_startup_query_interval 100"
             ))?;
-            ip(&format!("link set {switch} type bridge mcast_querier 1"))?;
+            stage.ip(&format!("link set {switch} type bridge mcast_querier 1"))?;
             for (end, port) in cables {
                 stage.veth(&Veth::bare(end, port))?;
                 at_the_switch(stage.namespace(), end, switch)?;
-                ip(&format!(
+                stage.ip(&format!(
                     "link set dev {end} type bridge_slave mcast_fast_leave on"
                 ))?;
             }
-            ip(&format!("link set {switch} up"))?;
+            stage.ip(&format!("link set {switch} up"))?;
         }
         Self::on(stage, Config::two_networks(backend))
     }
@@ -87,8 +83,7 @@ impl TwoNetworks {
     /// Cuts the cable at this end, or mends it.
     pub fn switch(&self, end: &str, up: bool) -> Result<()> {
         let to = if up { "up" } else { "down" };
-        let namespace = self.rig.stage().namespace();
-        output("ip", &["-n", namespace, "link", "set", end, to]).map(drop)
+        self.rig.stage().ip(&format!("link set {end} {to}"))
     }
 }
 

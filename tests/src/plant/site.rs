@@ -49,9 +49,9 @@ impl Plant {
         cable((&switch, "vt"), (&studio, "vs", "10.77.0.9/24"))?;
         cable((&studio, "vr"), (&host, "vd", "10.78.0.2/24"))?;
         bridge(&switch)?;
-        ip(&studio, "address add 10.77.0.8/24 dev vs")?;
-        ip(&studio, "address add 10.78.0.9/24 dev vr")?;
-        ip(&studio, "route add 224.0.0.0/4 dev vs")?;
+        studio.ip("address add 10.77.0.8/24 dev vs")?;
+        studio.ip("address add 10.78.0.9/24 dev vr")?;
+        studio.ip("route add 224.0.0.0/4 dev vs")?;
         let mut config = Config::two_networks(backend);
         config.ports.retain(|it| it.name == "b" || it.name == "d");
         change(&host, &mut config)?;
@@ -131,41 +131,32 @@ pub(super) fn inside(stage: &Stage, line: &str) -> Result<String> {
     )
 }
 
-fn ip(stage: &Stage, line: &str) -> Result<()> {
-    let words = line.split_whitespace().collect::<Vec<_>>();
-    output("ip", &[&["-n", stage.namespace()][..], &words].concat()).map(drop)
-}
-
 /// A cable from `near` to an interface with an address of another namespace.
 fn cable((near, end): (&Stage, &str), (far, other, address): (&Stage, &str, &str)) -> Result<()> {
     let there = far.namespace();
-    ip(
-        near,
-        &format!("link add {end} type veth peer name {other} netns {there}"),
-    )?;
-    ip(far, &format!("address add {address} dev {other}"))?;
-    ip(near, &format!("link set {end} up"))?;
-    ip(far, &format!("link set {other} up"))
+    near.ip(&format!(
+        "link add {end} type veth peer name {other} netns {there}"
+    ))?;
+    far.ip(&format!("address add {address} dev {other}"))?;
+    near.ip(&format!("link set {end} up"))?;
+    far.ip(&format!("link set {other} up"))
 }
 
 /// A switch that snoops, asks each second, and forgets a member that does not answer for three.
 fn bridge(switch: &Stage) -> Result<()> {
-    ip(
-        switch,
-        "link add br0 type bridge mcast_snooping 1 mcast_igmp_version 3 mcast_query_interval 100 \
+    switch.ip("link add br0 type bridge mcast_snooping 1 mcast_igmp_version 3 mcast_query_interval 100 \
          mcast_query_response_interval 50 mcast_startup_query_interval 100 mcast_membership_interval 300 \
          mcast_last_member_interval 20 mcast_query_use_ifaddr 1 mcast_router 2",
     )?;
-    ip(switch, "link set br0 type bridge mcast_querier 1")?;
-    ip(switch, "address add 10.77.0.254/24 dev br0")?;
+    switch.ip("link set br0 type bridge mcast_querier 1")?;
+    switch.ip("address add 10.77.0.254/24 dev br0")?;
     for port in ["va", "vt"] {
-        ip(switch, &format!("link set dev {port} master br0"))?;
-        ip(
-            switch,
-            &format!("link set dev {port} type bridge_slave mcast_flood off"),
-        )?;
+        switch.ip(&format!("link set dev {port} master br0"))?;
+        switch.ip(&format!(
+            "link set dev {port} type bridge_slave mcast_flood off"
+        ))?;
     }
-    ip(switch, "link set br0 up")?;
+    switch.ip("link set br0 up")?;
     // PTP over Ethernet (IEEE 1588 annex E) is no group of IGMP: switches of a plant are told. The bridge is a member, too:
     // so it forwards copies. The frame itself would report its time once more to the sender, at the next cable, and ptp4l
     // takes the second report for a fault.

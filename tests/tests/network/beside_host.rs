@@ -52,15 +52,6 @@ impl Cable {
         Ok(Self { rig, far })
     }
 
-    fn ip(&self, arguments: &str) -> Result<()> {
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        output(
-            "ip",
-            &[&["-n", self.rig.stage().namespace()][..], &arguments].concat(),
-        )
-        .map(drop)
-    }
-
     /// Sends frames to session `in` while `during` runs, which must not cost one.
     fn beside_a_stream(
         &self,
@@ -176,7 +167,7 @@ fn hosts_address_on_the_port_then_both_go_on_side_by_side() -> Result<()> {
         cable.shows_what_arrives()
     })?;
     // The host gives its address up: the port answers for it, and asks for itself.
-    cable.ip("address del 10.77.0.2/24 dev vb")?;
+    cable.rig.stage().ip("address del 10.77.0.2/24 dev vb")?;
     let far = cable.far.namespace();
     wait_for("the port to answer", TIMEOUT_S, || {
         output("ip", &["-n", far, "neigh", "flush", "dev", "va"])?;

@@ -8,7 +8,7 @@ use onair_api::operations::RetargetSession;
 use onair_api::{ArrivingList, SessionProblem, Source};
 use onair_tests::network::packet::{IPV4, ethernet, ipv4, rtp};
 use onair_tests::{
-    Backend, Config, Control, Raster, Rig, Wire, onairctl, output, receive, resolve, send, wait_for,
+    Backend, Config, Control, Raster, Rig, Wire, onairctl, receive, resolve, send, wait_for,
 };
 use serde_json::json;
 
@@ -132,12 +132,8 @@ fn packets_longer_than_the_first_mtu_then_the_port_is_named() -> Result<()> {
     config.ports.retain(|port| port.name == "b");
     let rig = Rig::with(config, |_| {})?;
     let stage = rig.stage();
-    let ip = |arguments: &str| {
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        output("ip", &[&["-n", stage.namespace()][..], &arguments].concat())
-    };
     let mut control = rig.control()?;
-    ip("address add 10.77.0.9/24 dev va")?;
+    stage.ip("address add 10.77.0.9/24 dev va")?;
     resolve(stage, "10.77.0.2")?;
     let sent = stage
         .command_inside("python3")
@@ -148,7 +144,7 @@ fn packets_longer_than_the_first_mtu_then_the_port_is_named() -> Result<()> {
     ensure!(said.contains("tx-udp-segmentation off"), "{said}");
 
     for end in ["va", "vb"] {
-        ip(&format!("link set {end} mtu 9000"))?;
+        stage.ip(&format!("link set {end} mtu 9000"))?;
     }
     let wire = Wire::open(stage, "va")?;
     let frame = ethernet([0xff; 6], wire.mac()?, IPV4, &ipv4(&[0x55; 5000]));
@@ -178,11 +174,7 @@ fn loses_its_link(backend: Backend, down: &str) -> Result<()> {
     config.ports.retain(|port| port.name == "b");
     let rig = Rig::with(config, |_| {})?;
     let stage = rig.stage();
-    let ip = |arguments: &str| {
-        let arguments: Vec<_> = arguments.split(' ').collect();
-        output("ip", &[&["-n", stage.namespace()][..], &arguments].concat())
-    };
-    ip(&format!("address add {HOST}/24 dev va"))?;
+    stage.ip(&format!("address add {HOST}/24 dev va"))?;
     resolve(stage, "10.77.0.2")?;
     let host = stage.inside(|| {
         let socket = UdpSocket::bind((HOST, UDP))?;
@@ -200,14 +192,14 @@ fn loses_its_link(backend: Backend, down: &str) -> Result<()> {
             last = timestamps(&host).pop();
             Ok(last.is_some())
         })?;
-        ip(&format!("link set {down} down"))?;
+        stage.ip(&format!("link set {down} down"))?;
         control.await_problem("out", SessionProblemKind::LinkDown)?;
         let last = timestamps(&host).pop().or(last).context("a packet")?;
         let before = control.show("out")?.counters.frames_no_link;
         control.await_view("out", "down for long", |it| {
             it.counters.frames_no_link > before + u64::from(DOWN_S * RATE)
         })?;
-        ip(&format!("link set {down} up"))?;
+        stage.ip(&format!("link set {down} up"))?;
         let mut late = 0;
         wait_for("new packets", TIMEOUT_S, || {
             let taken = timestamps(&host);

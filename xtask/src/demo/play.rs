@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use onair_stage::{Deadline, TestClient, output, until};
+use onair_stage::{Deadline, TestClient, until};
 use serde_json::Value;
 
 use super::cast::Cast;
@@ -85,8 +85,7 @@ fn line(cast: &mut Cast<'_, '_>, word: &str, rest: &str) -> Result<()> {
         )?,
         "link" => {
             say::command(format_args!("ip link set {rest}"));
-            let line = format!("-n {} link set {rest}", cast.scene.stage.namespace());
-            output("ip", &line.split(' ').collect::<Vec<_>>())?;
+            cast.scene.stage.ip(&format!("link set {rest}"))?;
         }
         _ => {
             let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));

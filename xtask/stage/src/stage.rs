@@ -13,6 +13,7 @@ use crate::cleanup::leftovers::{take_down, take_down_leftovers};
 use crate::cleanup::record::{Record, StageResource};
 use crate::cleanup::run::{Guard, Run, guard};
 use crate::machine::cgroup::MemoryLimit;
+use crate::machine::command::output;
 use crate::machine::disk::{self, Disk};
 use crate::machine::folder::Folder;
 use crate::machine::hugepages::Hugepages;
@@ -88,6 +89,15 @@ impl Stage {
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
+    }
+
+    /// Runs `ip` on the namespace, with these words.
+    ///
+    /// # Errors
+    /// It fails.
+    pub fn ip(&self, arguments: &str) -> Result<()> {
+        let arguments: Vec<_> = arguments.split_whitespace().collect();
+        output("ip", &[&["-n", self.namespace()][..], &arguments].concat()).map(drop)
     }
 
     /// A folder for this run's files; it goes with the stage.
